@@ -1,0 +1,1 @@
+//! The config file: TOML, unknown keys are errors.

@@ -1,0 +1,1 @@
+//! The temporal heads: adapters, LSTM, attention, gates, classifiers, exit policy.

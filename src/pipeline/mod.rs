@@ -1,0 +1,1 @@
+//! Stages, threads and rings.

@@ -1,0 +1,1 @@
+//! Real time: pinning and scheduling class of threads.

@@ -1,0 +1,1 @@
+//! Generated scenes: a synthetic camera and labelled clips.

@@ -1,0 +1,74 @@
+//! The record of one frame that became a result. Plain data of fixed size, so
+//! that it crosses a ring by copy and allocates nothing.
+
+/// Most exit points a bundle may have.
+pub const MAX_EXITS: usize = 8;
+
+/// One exit point as it was evaluated for a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ExitRecord {
+    /// Class with the highest logit here.
+    pub class: u16,
+    /// Softmax of that class.
+    pub softmax: f32,
+    /// Probability that the gate gave for leaving here; 1 at the last exit.
+    pub gate: f32,
+    /// Time the segment before this exit ran.
+    pub segment_ns: u64,
+    /// Time the exit's head and gate took.
+    pub gate_ns: u64,
+}
+
+/// A frame that left the network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrameResult {
+    /// Number of the frame among those captured, from 0.
+    pub frame: u64,
+    /// Sequence number its source gave it.
+    pub sequence: u64,
+    /// Clip it belongs to.
+    pub clip: u32,
+    /// True class, where the source knows it.
+    pub label: Option<u16>,
+    /// Capture time on the source's timeline.
+    pub timestamp_ns: u64,
+    /// When the frame was complete in memory ([`crate::monotonic`]).
+    pub captured_ns: u64,
+    /// When the verdict that ended it was reached ([`crate::monotonic`]).
+    pub decided_ns: u64,
+    /// Time spent making the input tensor.
+    pub tensor_ns: u64,
+    /// Exit taken, from 0.
+    pub exit: u8,
+    /// Class at the exit taken.
+    pub class: u16,
+    /// Softmax of that class.
+    pub confidence: f32,
+    /// Every exit evaluated: entries `0..=exit`.
+    pub exits: [ExitRecord; MAX_EXITS],
+}
+
+impl FrameResult {
+    /// Capture to verdict.
+    #[must_use]
+    pub fn latency_ns(&self) -> u64 {
+        self.decided_ns.saturating_sub(self.captured_ns)
+    }
+
+    /// Exits evaluated, the one taken last.
+    #[must_use]
+    pub fn evaluated(&self) -> &[ExitRecord] {
+        &self.exits[..=usize::from(self.exit).min(MAX_EXITS - 1)]
+    }
+
+    /// Time the stages worked on this frame; latency beyond it is overhead.
+    #[must_use]
+    pub fn work_ns(&self) -> u64 {
+        self.tensor_ns
+            + self
+                .evaluated()
+                .iter()
+                .map(|e| e.segment_ns + e.gate_ns)
+                .sum::<u64>()
+    }
+}

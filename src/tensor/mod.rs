@@ -1,0 +1,9 @@
+//! Frames as a source delivers them, the slots they live in, and the pass that
+//! turns one into the network's input tensor.
+
+pub mod convert;
+pub mod frame;
+pub mod slots;
+
+pub use frame::{Colour, Frame, FrameMeta, Matrix, PixelFormat, Range};
+pub use slots::{Slot, SlotPool};
