@@ -142,7 +142,7 @@ fn distractors(canvas: &mut Canvas, view: &View, scene: &Scene, at_s: f64) {
 fn figure(canvas: &mut Canvas, view: &View, scene: &Scene, x: f32, body: &Body) {
     let place =
         |p: [f32; 2]| view.pixel([x + p[0] * scene.height, scene.ground - p[1] * scene.height]);
-    let radius = view.scale * (0.025 * scene.height).max(1.5 / 192.0);
+    let radius = view.scale * (0.025 * scene.height + 0.5 / 192.0);
     let [hip, neck] = body.torso.map(place);
     canvas.capsule(hip, neck, 2.0 * radius, scene.shirt);
     for limb in &body.limbs {
