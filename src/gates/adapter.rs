@@ -1,9 +1,9 @@
 //! An exit's adapter: pooled feature to a normalised one, and its mix with
 //! those of the shallower exits of the same frame.
 
-use super::GateSpec;
 use super::linear::{layer_norm, multiply_add, relu, transpose};
 use super::simd::accumulate;
+use super::sizes::Sizes;
 use super::weights::{ExitHead, at};
 
 /// Scratch of the adapters, and the features of the current frame.
@@ -22,15 +22,15 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    pub(super) fn new(spec: &GateSpec) -> Self {
-        let channels = spec.exits.iter().map(|exit| exit.channels).max();
+    pub(super) fn new(sizes: &Sizes) -> Self {
+        let channels = sizes.channels.iter().max().copied();
         Self {
-            cells: spec.cells(),
-            feature: spec.feature,
-            by_cell: vec![0.0; channels.unwrap_or(0) * spec.cells()],
-            reduced: vec![0.0; spec.adapter_channels * spec.cells()],
-            adapted: vec![0.0; spec.exits.len() * spec.feature],
-            mixed: vec![0.0; spec.feature],
+            cells: sizes.cells,
+            feature: sizes.feature,
+            by_cell: vec![0.0; channels.unwrap_or(0) * sizes.cells],
+            reduced: vec![0.0; sizes.adapter_channels * sizes.cells],
+            adapted: vec![0.0; sizes.channels.len() * sizes.feature],
+            mixed: vec![0.0; sizes.feature],
         }
     }
 

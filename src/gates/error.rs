@@ -1,19 +1,15 @@
 //! Why gates cannot be opened or cannot answer.
 
 use super::PolicyError;
+use crate::engine::bundle::BundleError;
 use std::path::PathBuf;
 
 /// Why gates cannot be opened or cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GatesError {
-    /// The file cannot be opened or mapped.
-    #[error("{file}: {source}", file = file.display())]
-    Io {
-        /// The weight file.
-        file: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    /// The bundle has no weights.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The file is no safetensors file.
     #[error("{file}: not a safetensors file: {reason}", file = file.display())]
     Format {
@@ -31,22 +27,6 @@ pub enum GatesError {
         tensor: String,
         /// What is wrong with it.
         reason: String,
-    },
-    /// A size of the manifest is zero or beyond 65535.
-    #[error("bundle.toml: {setting} must be between 1 and 65535")]
-    Spec {
-        /// Name of the setting.
-        setting: &'static str,
-    },
-    /// A threshold that the exit policy needs is not in the manifest.
-    #[error("bundle.toml: exit {exit} has no {setting}, which --exit-policy {policy} needs")]
-    Threshold {
-        /// Exit, from 1.
-        exit: usize,
-        /// Name of the setting.
-        setting: &'static str,
-        /// The policy.
-        policy: super::ExitPolicy,
     },
     /// The exit policy does not fit the bundle.
     #[error(transparent)]

@@ -1,8 +1,8 @@
 //! An exit's answer: classifier, softmax, gate.
 
-use super::GateSpec;
 use super::linear::{all_finite, relu};
 use super::math::{sigmoid, softmax};
+use super::sizes::Sizes;
 use super::weights::{ExitHead, MLP};
 
 /// Scratch of classifier and gate.
@@ -27,12 +27,12 @@ pub(super) struct Answer {
 }
 
 impl Head {
-    pub(super) fn new(spec: &GateSpec) -> Self {
+    pub(super) fn new(sizes: &Sizes) -> Self {
         Self {
-            projection: spec.gate_projection,
-            logits: vec![0.0; spec.classes],
-            softmax: vec![0.0; spec.classes],
-            inputs: vec![0.0; 2 * spec.gate_projection + 4],
+            projection: sizes.gate_projection,
+            logits: vec![0.0; sizes.classes],
+            softmax: vec![0.0; sizes.classes],
+            inputs: vec![0.0; 2 * sizes.gate_projection + 4],
             first: [0.0; MLP[0]],
             second: [0.0; MLP[1]],
         }

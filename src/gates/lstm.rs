@@ -3,9 +3,9 @@
 //! What a layer takes from the committed state, `W_hh h + b`, is the same for
 //! every exit of a frame; it is computed once, before the frame's first exit.
 
-use super::GateSpec;
 use super::attention::Window;
 use super::simd::{accumulate, affine, cell, tanh};
+use super::sizes::Sizes;
 use super::weights::{Weights, at};
 use std::mem::swap;
 
@@ -40,14 +40,14 @@ pub(super) struct Scratch {
 
 impl Memory {
     /// Zeros and an empty window.
-    pub(super) fn new(spec: &GateSpec) -> Self {
-        let zeros = || [vec![0.0; spec.hidden], vec![0.0; spec.hidden]];
+    pub(super) fn new(sizes: &Sizes) -> Self {
+        let zeros = || [vec![0.0; sizes.hidden], vec![0.0; sizes.hidden]];
         Self {
             hidden: zeros(),
             cell: zeros(),
-            recurrent: [vec![0.0; 4 * spec.hidden], vec![0.0; 4 * spec.hidden]],
+            recurrent: [vec![0.0; 4 * sizes.hidden], vec![0.0; 4 * sizes.hidden]],
             prepared: false,
-            window: Window::new(spec.window),
+            window: Window::new(sizes.window),
             age: 0,
         }
     }
@@ -105,8 +105,8 @@ impl Memory {
 }
 
 impl Proposal {
-    pub(super) fn new(spec: &GateSpec) -> Self {
-        let zeros = || [vec![0.0; spec.hidden], vec![0.0; spec.hidden]];
+    pub(super) fn new(sizes: &Sizes) -> Self {
+        let zeros = || [vec![0.0; sizes.hidden], vec![0.0; sizes.hidden]];
         Self {
             hidden: zeros(),
             cell: zeros(),
@@ -148,10 +148,10 @@ impl Proposal {
 }
 
 impl Scratch {
-    pub(super) fn new(spec: &GateSpec) -> Self {
+    pub(super) fn new(sizes: &Sizes) -> Self {
         Self {
-            gates: vec![0.0; 4 * spec.hidden],
-            attention: vec![0.0; spec.attention],
+            gates: vec![0.0; 4 * sizes.hidden],
+            attention: vec![0.0; sizes.attention],
         }
     }
 }

@@ -21,19 +21,20 @@ mod lstm;
 mod math;
 mod policy;
 mod simd;
-mod spec;
+mod sizes;
 mod state;
 mod weights;
 
 pub use error::{Expected, GatesError};
 pub use policy::{ExitPolicy, PolicyError};
-pub use spec::{Beyond, ExitSpec, GateSpec};
 
+use crate::engine::bundle::{Bundle, ExitSpec, GATES, Manifest};
 use adapter::Adapter;
 use head::{Answer, Head};
 use linear::all_finite;
 use lstm::{Proposal, Scratch};
 use memmap2::Mmap;
+use sizes::Sizes;
 use state::State;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub struct Evaluation {
 /// Weights, temporal state and exit policy of one stream.
 #[derive(Debug)]
 pub struct Gates {
-    spec: GateSpec,
+    sizes: Sizes,
+    exits: Vec<ExitSpec>,
     policy: ExitPolicy,
     weights: Weights,
     state: State,
@@ -75,35 +77,38 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Gates over the mapped weight file `file`, for heads of `spec`.
+    /// Gates over the weights of `bundle`, which stay mapped.
     ///
     /// # Errors
-    /// When the file does not hold exactly the tensors that `spec` asks for, or
-    /// the policy does not fit it.
-    pub fn from_map(
+    /// When the weight file does not hold exactly the tensors that the manifest
+    /// asks for, or the policy does not fit the bundle.
+    pub fn open(bundle: &Bundle, policy: ExitPolicy) -> Result<Self, GatesError> {
+        let map = bundle.map(GATES)?;
+        Self::new(&bundle.path(GATES), map, bundle.manifest(), policy)
+    }
+
+    fn new(
         file: &Path,
         map: Arc<Mmap>,
-        spec: GateSpec,
+        manifest: &Manifest,
         policy: ExitPolicy,
     ) -> Result<Self, GatesError> {
-        if let Some(setting) = spec.flaw() {
-            return Err(GatesError::Spec { setting });
-        }
-        policy.check(spec.exits.len())?;
-        check_thresholds(&spec, policy)?;
-        let weights = Weights::new(file, map, &spec)?;
+        policy.check(manifest.exit_count())?;
+        let sizes = Sizes::from(manifest);
+        let weights = Weights::new(file, map, &sizes)?;
         Ok(Self {
-            state: State::new(&spec, &weights),
-            adapter: Adapter::new(&spec),
-            proposal: Proposal::new(&spec),
-            scratch: Scratch::new(&spec),
-            head: Head::new(&spec),
+            state: State::new(&sizes, &manifest.state, &weights),
+            adapter: Adapter::new(&sizes),
+            proposal: Proposal::new(&sizes),
+            scratch: Scratch::new(&sizes),
+            head: Head::new(&sizes),
             expected: Expected::BeginFrame,
             evaluated: false,
             poisoned: false,
+            exits: manifest.exits.clone(),
             weights,
             policy,
-            spec,
+            sizes,
         })
     }
 
@@ -116,7 +121,7 @@ impl Gates {
     /// Number of exits.
     #[must_use]
     pub fn exits(&self) -> usize {
-        self.spec.exits.len()
+        self.exits.len()
     }
 
     /// A new clip: the state is zeros again and the window empty. Ends the
@@ -151,15 +156,10 @@ impl Gates {
     /// When the exit is out of turn or the feature has the wrong length.
     pub fn evaluate(&mut self, exit: usize, pooled: &[f32]) -> Result<Evaluation, GatesError> {
         let expected = self.expected;
-        let Some(spec) = self
-            .spec
-            .exits
-            .get(exit)
-            .filter(|_| expected == Expected::Exit(exit))
-        else {
+        if expected != Expected::Exit(exit) || exit >= self.exits.len() {
             return Err(GatesError::Order { exit, expected });
-        };
-        let length = spec.channels * self.spec.cells();
+        }
+        let length = self.sizes.channels[exit] * self.sizes.cells;
         if pooled.len() != length {
             return Err(GatesError::Feature {
                 exit,
@@ -207,9 +207,9 @@ impl Gates {
     }
 
     fn leaves(&self, exit: usize, evaluation: &Evaluation) -> bool {
-        let spec = &self.spec.exits[exit];
+        let spec = &self.exits[exit];
         let reaches = |value: f32, threshold: Option<f32>| threshold.is_some_and(|t| value >= t);
-        exit + 1 == self.spec.exits.len()
+        exit + 1 == self.exits.len()
             || match self.policy {
                 ExitPolicy::Always(chosen) => exit + 1 == chosen,
                 ExitPolicy::Gates => reaches(evaluation.gate, spec.threshold),
@@ -237,28 +237,5 @@ impl Gates {
             );
         }
         self.end_frame();
-    }
-}
-
-fn check_thresholds(spec: &GateSpec, policy: ExitPolicy) -> Result<(), GatesError> {
-    let inner = &spec.exits[..spec.exits.len() - 1];
-    let (setting, lacking) = match policy {
-        ExitPolicy::Gates => (
-            "threshold",
-            inner.iter().position(|e| e.threshold.is_none()),
-        ),
-        ExitPolicy::Softmax(None) => {
-            let lacking = inner.iter().position(|e| e.softmax_threshold.is_none());
-            ("softmax_threshold", lacking)
-        }
-        _ => return Ok(()),
-    };
-    match lacking {
-        Some(exit) => Err(GatesError::Threshold {
-            exit: exit + 1,
-            setting,
-            policy,
-        }),
-        None => Ok(()),
     }
 }

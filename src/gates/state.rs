@@ -4,14 +4,16 @@
 //! [`State::commit`].
 
 use super::lstm::{Memory, Proposal, Scratch};
+use super::sizes::Sizes;
 use super::weights::Weights;
-use super::{Beyond, GateSpec};
+use crate::engine::bundle::{CutPolicy, StatePolicy, StateSpec};
 
 /// Committed state of one stream.
 #[derive(Debug)]
 pub(super) struct State {
     window: usize,
-    beyond: Beyond,
+    policy: StatePolicy,
+    /// `None` where cuts are ignored.
     cut_distance: Option<f32>,
     /// The second is used when staggered only.
     memories: [Memory; 2],
@@ -28,19 +30,19 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(spec: &GateSpec, weights: &Weights) -> Self {
-        let mut fresh = Memory::new(spec);
+    pub(super) fn new(sizes: &Sizes, spec: &StateSpec, weights: &Weights) -> Self {
+        let mut fresh = Memory::new(sizes);
         fresh.prepare(weights);
         Self {
-            window: spec.window,
-            beyond: spec.beyond,
-            cut_distance: spec.cut_distance,
-            memories: [Memory::new(spec), Memory::new(spec)],
+            window: sizes.window,
+            policy: spec.policy,
+            cut_distance: (spec.cut == CutPolicy::Reset).then_some(spec.cut_distance),
+            memories: [Memory::new(sizes), Memory::new(sizes)],
             fresh,
             second: false,
             cut: false,
-            last_first: Vec::with_capacity(spec.feature),
-            shadow: Proposal::new(spec),
+            last_first: Vec::with_capacity(sizes.feature),
+            shadow: Proposal::new(sizes),
         }
     }
 
@@ -61,14 +63,14 @@ impl State {
     /// Applies the window's border and makes the state ready to be asked.
     pub(super) fn begin_frame(&mut self, weights: &Weights) {
         self.cut = false;
-        if self.beyond != Beyond::Carry {
+        if self.policy != StatePolicy::Carry {
             for memory in &mut self.memories {
                 if memory.age() >= self.window {
                     memory.clear();
                 }
             }
         }
-        if self.beyond == Beyond::Staggered && self.memories[0].age() >= self.window / 2 {
+        if self.policy == StatePolicy::Staggered && self.memories[0].age() >= self.window / 2 {
             self.second = true;
         }
         for memory in &mut self.memories {

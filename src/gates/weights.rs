@@ -5,9 +5,10 @@
 //! finite. Errors name the file and the tensor. Costs: one pass over the file
 //! at opening, nothing on the heap but the table of positions.
 
+use super::GatesError;
 use super::linear::all_finite;
 use super::simd::affine;
-use super::{GateSpec, GatesError};
+use super::sizes::Sizes;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use std::collections::BTreeSet;
@@ -80,12 +81,12 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Checks the mapped `file` against `spec`.
+    /// Checks the mapped `file` against `sizes`.
     ///
     /// # Errors
     /// When it is no safetensors file, or a tensor is missing, unknown, not
     /// f32, not aligned, not finite or of the wrong shape.
-    pub(super) fn new(file: &Path, map: Arc<Mmap>, spec: &GateSpec) -> Result<Self, GatesError> {
+    pub(super) fn new(file: &Path, map: Arc<Mmap>, sizes: &Sizes) -> Result<Self, GatesError> {
         let format = |error: safetensors::SafeTensorError| GatesError::Format {
             file: file.to_owned(),
             reason: error.to_string(),
@@ -101,15 +102,15 @@ impl Weights {
             metadata: &metadata,
         };
         let lstm = [
-            reader.lstm(0, spec.feature, spec.hidden)?,
-            reader.lstm(1, spec.hidden, spec.hidden)?,
+            reader.lstm(0, sizes.feature, sizes.hidden)?,
+            reader.lstm(1, sizes.hidden, sizes.hidden)?,
         ];
         let attention = [
-            reader.linear("attention.0", &[spec.attention, spec.hidden])?,
-            reader.linear("attention.1", &[1, spec.attention])?,
+            reader.linear("attention.0", &[sizes.attention, sizes.hidden])?,
+            reader.linear("attention.1", &[1, sizes.attention])?,
         ];
-        let exits = (0..spec.exits.len())
-            .map(|exit| reader.exit(exit, spec))
+        let exits = (0..sizes.channels.len())
+            .map(|exit| reader.exit(exit, sizes))
             .collect::<Result<_, _>>()?;
         reader.finish()?;
         Ok(Self {
@@ -186,23 +187,23 @@ impl Reader<'_> {
         })
     }
 
-    fn exit(&mut self, exit: usize, spec: &GateSpec) -> Result<ExitHead, GatesError> {
-        let (m, d, h) = (spec.adapter_channels, spec.feature, spec.hidden);
+    fn exit(&mut self, exit: usize, sizes: &Sizes) -> Result<ExitHead, GatesError> {
+        let (m, d, h) = (sizes.adapter_channels, sizes.feature, sizes.hidden);
         let adapter = format!("exit.{exit}.adapter");
-        let channels = spec.exits[exit].channels;
-        let gate = (exit + 1 < spec.exits.len()).then(|| self.gate(exit, spec));
+        let channels = sizes.channels[exit];
+        let gate = (exit + 1 < sizes.channels.len()).then(|| self.gate(exit, sizes));
         Ok(ExitHead {
             gate: gate.transpose()?,
             conv: self.linear(&format!("{adapter}.conv"), &[m, channels])?,
-            fc: self.linear(&format!("{adapter}.fc"), &[d, m * spec.cells()])?,
+            fc: self.linear(&format!("{adapter}.fc"), &[d, m * sizes.cells])?,
             norm: self.linear(&format!("{adapter}.norm"), &[d])?,
             mix: self.tensor(&format!("exit.{exit}.mix"), &[exit + 1])?,
-            classifier: self.linear(&format!("exit.{exit}.classifier"), &[spec.classes, h])?,
+            classifier: self.linear(&format!("exit.{exit}.classifier"), &[sizes.classes, h])?,
         })
     }
 
-    fn gate(&mut self, exit: usize, spec: &GateSpec) -> Result<GateHead, GatesError> {
-        let (g, h) = (spec.gate_projection, spec.hidden);
+    fn gate(&mut self, exit: usize, sizes: &Sizes) -> Result<GateHead, GatesError> {
+        let (g, h) = (sizes.gate_projection, sizes.hidden);
         let gate = format!("exit.{exit}.gate");
         Ok(GateHead {
             previous: self.linear(&format!("{gate}.previous"), &[g, h])?,

@@ -8,10 +8,12 @@
 //! bytes change under the map, and a file cut short raises `SIGBUS` on access,
 //! as with every map. Replace a bundle's files by renaming, never in place.
 
+use memmap2::Mmap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Largest file that a bundle may hold.
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -19,7 +21,7 @@ pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 /// One mapped file.
 #[derive(Debug)]
 pub(super) struct MappedFile {
-    map: memmap2::Mmap,
+    map: Arc<Mmap>,
 }
 
 impl MappedFile {
@@ -43,11 +45,16 @@ impl MappedFile {
                 meta.len()
             )));
         }
-        // SAFETY: the map is private to this type and handed out as `&[u8]` for
-        // its own lifetime only. That nobody truncates or writes the file
+        // SAFETY: the map is never written and handed out as `&[u8]` for its
+        // own lifetime only. That nobody truncates or writes the file
         // meanwhile is the module's stated condition.
-        let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Self { map })
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self { map: Arc::new(map) })
+    }
+
+    /// The map itself, for an owner that outlives the bundle.
+    pub(super) fn share(&self) -> Arc<Mmap> {
+        Arc::clone(&self.map)
     }
 
     /// The file's content.

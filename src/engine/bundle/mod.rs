@@ -28,8 +28,10 @@ pub use manifest::{
 };
 
 use map::MappedFile;
+use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// File name of the manifest.
 pub const MANIFEST: &str = "bundle.toml";
@@ -108,6 +110,19 @@ impl Bundle {
         self.files
             .get(name)
             .map(MappedFile::bytes)
+            .ok_or_else(|| BundleError::Missing {
+                path: self.path(name),
+            })
+    }
+
+    /// File `name` as a map that may outlive the bundle.
+    ///
+    /// # Errors
+    /// When the bundle has no such file.
+    pub(crate) fn map(&self, name: &str) -> Result<Arc<Mmap>, BundleError> {
+        self.files
+            .get(name)
+            .map(MappedFile::share)
             .ok_or_else(|| BundleError::Missing {
                 path: self.path(name),
             })
