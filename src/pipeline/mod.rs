@@ -1,1 +1,16 @@
 //! Stages, threads and rings.
+
+mod futex;
+pub mod hop;
+pub mod mailbox;
+mod ring;
+pub mod stop;
+pub mod strategy;
+pub mod wait;
+mod wake;
+
+pub use hop::{HopRx, HopTx, Received, SendError, hop};
+pub use mailbox::{MailboxRx, MailboxTx, mailbox};
+pub use stop::Stop;
+pub use strategy::{UnknownStrategy, WaitStrategy};
+pub use wait::{GUARD_NS, Notifier, Until, Waiter};
