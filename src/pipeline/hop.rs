@@ -202,3 +202,85 @@ impl<T> Drop for HopRx<T> {
         self.sender.notify();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::monotonic::now_ns;
+    use crate::pipeline::WaitStrategy;
+    use std::thread;
+
+    fn pair<T>(capacity: usize) -> (Waiter, Waiter, HopTx<T>, HopRx<T>) {
+        let sender = Waiter::new(WaitStrategy::Park, false);
+        let receiver = Waiter::new(WaitStrategy::Park, false);
+        let (tx, rx) = hop(capacity, &sender, &receiver);
+        (sender, receiver, tx, rx)
+    }
+
+    #[test]
+    fn a_full_ring_hands_the_value_back() {
+        let (mut sender, _, mut tx, mut rx) = pair(1);
+        assert_eq!(tx.try_send(1), Ok(()));
+        assert_eq!(tx.try_send(2), Err(2));
+        let late = tx.send(&mut sender, 3, Until::deadline(now_ns() + 1_000_000));
+        assert_eq!(late, Err(SendError::TimedOut(3)));
+        assert_eq!((rx.try_recv(), rx.try_recv()), (Some(1), None));
+        assert!(tx.is_ready() && !tx.is_closed());
+    }
+
+    #[test]
+    fn the_receiver_gets_what_was_sent_before_the_sender_went() {
+        let (_, mut receiver, mut tx, mut rx) = pair(4);
+        tx.try_send('a').unwrap();
+        drop(tx);
+        assert!(!rx.is_closed());
+        assert_eq!(rx.recv(&mut receiver, Until::FOREVER), Received::Item('a'));
+        assert!(rx.is_closed());
+        assert_eq!(rx.recv(&mut receiver, Until::FOREVER), Received::Closed);
+    }
+
+    #[test]
+    fn a_sender_on_a_full_ring_learns_that_the_receiver_went() {
+        let (mut sender, _, mut tx, rx) = pair(1);
+        tx.try_send(1).unwrap();
+        let blocked = thread::spawn(move || tx.send(&mut sender, 2, Until::FOREVER));
+        drop(rx);
+        assert_eq!(blocked.join().unwrap(), Err(SendError::Closed(2)));
+    }
+
+    #[test]
+    fn an_empty_hop_times_out_at_its_deadline() {
+        let (_, mut receiver, _tx, mut rx) = pair::<u8>(1);
+        let deadline = now_ns() + 2_000_000;
+        let got = rx.recv(&mut receiver, Until::deadline(deadline));
+        assert_eq!(got, Received::TimedOut);
+        assert!(now_ns() >= deadline);
+    }
+
+    #[test]
+    fn every_strategy_delivers_everything_in_order_through_a_small_ring() {
+        // Few values where both sides poll: on a busy machine each hand-off may
+        // cost a time slice.
+        for (strategy, shared, values) in [
+            (WaitStrategy::Spin, false, 50),
+            (WaitStrategy::Hybrid, false, 500),
+            (WaitStrategy::Hybrid, true, 2_000),
+            (WaitStrategy::Park, true, 2_000),
+        ] {
+            let mut sender = Waiter::new(strategy, shared);
+            let mut receiver = Waiter::new(strategy, shared);
+            let (mut tx, mut rx) = hop(2, &sender, &receiver);
+            let producer = thread::spawn(move || {
+                for i in 0..values {
+                    tx.send(&mut sender, i, Until::FOREVER).unwrap();
+                }
+            });
+            let soon = || Until::FOREVER.expecting(Some(now_ns() + 20_000));
+            for i in 0..values {
+                assert_eq!(rx.recv(&mut receiver, soon()), Received::Item(i));
+            }
+            producer.join().unwrap();
+            assert_eq!(rx.recv(&mut receiver, soon()), Received::Closed);
+        }
+    }
+}

@@ -183,3 +183,65 @@ impl<T> Drop for MailboxRx<T> {
         self.shared.consumer.store(false, Ordering::Release); // SYNC: consumer gone
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::monotonic::now_ns;
+    use crate::pipeline::WaitStrategy;
+    use crate::tensor::SlotPool;
+    use std::thread;
+
+    #[test]
+    fn an_empty_mailbox_times_out_and_a_left_one_is_drained_first() {
+        let mut me = Waiter::new(WaitStrategy::Park, false);
+        let (mut tx, mut rx) = mailbox(&me);
+        let soon = Until::deadline(now_ns() + 1_000_000);
+        assert_eq!(rx.recv(&mut me, soon), Received::TimedOut);
+        tx.put(5);
+        drop(tx);
+        assert_eq!(rx.recv(&mut me, Until::FOREVER), Received::Item(5));
+        assert_eq!(rx.recv(&mut me, Until::FOREVER), Received::Closed);
+    }
+
+    #[test]
+    fn the_producer_learns_that_the_consumer_went() {
+        let (tx, rx) = mailbox::<u8>(&Waiter::new(WaitStrategy::Park, false));
+        assert!(!tx.is_closed());
+        drop(rx);
+        assert!(tx.is_closed());
+    }
+
+    #[test]
+    fn three_slots_suffice_and_every_frame_is_taken_or_handed_back() {
+        const FRAMES: u64 = 20_000;
+        let (_, mut free) = SlotPool::new(3, 8);
+        let mut me = Waiter::new(WaitStrategy::Hybrid, false);
+        let capture = Waiter::new(WaitStrategy::Park, false);
+        let (mut tx, mut rx) = mailbox(&me);
+        let (mut back_tx, mut back_rx) = crate::pipeline::hop(3, &me, &capture);
+        let producer = thread::spawn(move || {
+            let mut superseded = 0;
+            for sequence in 0..FRAMES {
+                free.extend(std::iter::from_fn(|| back_rx.try_recv()));
+                let mut slot = free.pop().expect("capture never runs out of slots");
+                slot.meta.sequence = sequence;
+                if let Some(older) = tx.put(slot) {
+                    superseded += 1;
+                    free.push(older);
+                }
+            }
+            superseded
+        });
+        let (mut taken, mut next) = (0, 0);
+        while let Received::Item(slot) = rx.recv(&mut me, Until::FOREVER) {
+            assert!(slot.meta.sequence >= next, "an older frame came later");
+            next = slot.meta.sequence + 1;
+            taken += 1;
+            // The producer may be gone already; then the slot is not missed.
+            let _ = back_tx.try_send(slot);
+        }
+        assert_eq!(next, FRAMES, "the last frame put is the last one taken");
+        assert_eq!(taken + producer.join().unwrap(), FRAMES);
+    }
+}

@@ -3,6 +3,7 @@
 mod futex;
 pub mod hop;
 pub mod mailbox;
+pub mod predict;
 mod ring;
 pub mod stop;
 pub mod strategy;
@@ -11,6 +12,7 @@ mod wake;
 
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
+pub use predict::ArrivalPredictor;
 pub use stop::Stop;
 pub use strategy::{UnknownStrategy, WaitStrategy};
 pub use wait::{GUARD_NS, Notifier, Until, Waiter};
