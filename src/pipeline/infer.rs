@@ -12,7 +12,8 @@ use super::threads::Part;
 use super::wait::{Until, Waiter};
 use super::{PipelineError, ResultSink};
 use crate::engine::bundle::Bundle;
-use crate::engine::{Buffer, Engine, EngineError, Segment, SegmentIo};
+use crate::engine::bundle::elements;
+use crate::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason};
 use crate::tensor::Frame;
@@ -70,7 +71,6 @@ impl<S: ResultSink> Judge<S> {
 struct Stage {
     segment: Box<dyn Segment>,
     input_len: usize,
-    output_len: usize,
     pooled: Option<Buffer>,
     /// Where a device's pooled feature is read to; unused on the host.
     host: Vec<f32>,
@@ -94,10 +94,6 @@ pub(super) struct Infer<S> {
     pub failures: (Option<EngineError>, u64),
 }
 
-fn product(shape: &[usize]) -> usize {
-    shape.iter().product()
-}
-
 impl<S: ResultSink> Infer<S> {
     /// Loads every segment of `bundle` and makes its buffers.
     pub fn new(
@@ -112,16 +108,15 @@ impl<S: ResultSink> Infer<S> {
         let mut stages = Vec::with_capacity(manifest.segments.len());
         let mut maps = Vec::with_capacity(manifest.segments.len());
         for (index, spec) in manifest.segments.iter().enumerate() {
-            let pooled_len = product(&spec.pooled);
+            let pooled_len = elements(&spec.pooled);
             stages.push(Stage {
                 segment: engine.load(bundle, index)?,
-                input_len: product(&spec.input),
-                output_len: spec.output.as_deref().map_or(0, product),
+                input_len: elements(&spec.input),
                 pooled: Some(engine.buffer(pooled_len)?),
                 host: vec![0.0; pooled_len],
                 pooled_len,
             });
-            maps.push(Some(engine.buffer(product(&spec.input))?));
+            maps.push(Some(engine.buffer(elements(&spec.input))?));
         }
         let image = vec![0.0; stages.first().map_or(0, |s| s.input_len)];
         let speculate = speculate && engine.is_asynchronous();
@@ -186,7 +181,7 @@ impl<S: ResultSink> Infer<S> {
         let mut started_ns = now_ns();
         self.enqueue(0)?;
         for index in 0..self.stages.len() {
-            let pooled = self.finish(index)?;
+            let pooled = self.collect(index)?;
             let finished_ns = now_ns();
             let segment_ns = finished_ns - started_ns;
             let exit = u8::try_from(index).unwrap_or(u8::MAX);
@@ -210,7 +205,7 @@ impl<S: ResultSink> Infer<S> {
                 Outcome::Failed => self.drops.drop_frame(DropReason::EngineFailed),
             }
             if ahead {
-                let unused = self.finish(index + 1)?;
+                let unused = self.collect(index + 1)?;
                 self.give_back(index + 1, unused);
             }
             return Ok(());
@@ -226,30 +221,50 @@ impl<S: ResultSink> Infer<S> {
             Some(buffer) => buffer,
             None => self.engine.buffer(stage.pooled_len)?,
         };
-        stage.segment.enqueue(SegmentIo { input, output, pooled })
+        let started = stage.segment.enqueue(SegmentIo { input, output, pooled });
+        started.map_err(|failed| self.reclaim(index, failed))
     }
 
     /// Waits for a segment; its pooled feature in host memory.
-    fn finish(&mut self, index: usize) -> Result<Vec<f32>, EngineError> {
-        let stage = &mut self.stages[index];
-        let io = stage.segment.wait()?;
+    fn collect(&mut self, index: usize) -> Result<Vec<f32>, EngineError> {
+        let ended = self.stages[index].segment.wait();
+        let io = ended.map_err(|failed| self.reclaim(index, failed))?;
+        let pooled = self.store(index, io);
+        match pooled {
+            Buffer::Host(pooled) => Ok(pooled),
+            device @ Buffer::Device(_) => {
+                let stage = &mut self.stages[index];
+                let mut host = std::mem::take(&mut stage.host);
+                let read = device.read_into(&mut host);
+                stage.pooled = Some(device);
+                match read {
+                    Ok(()) => Ok(host),
+                    Err(error) => {
+                        stage.host = host;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the maps of a run back; the pooled feature is for the gate.
+    fn store(&mut self, index: usize, io: SegmentIo) -> Buffer {
         self.maps[index] = Some(io.input);
         if let Some(output) = io.output {
             self.maps[index + 1] = Some(output);
         }
-        match io.pooled {
-            Buffer::Host(pooled) => Ok(pooled),
-            device @ Buffer::Device(_) => {
-                let mut host = std::mem::take(&mut stage.host);
-                let read = device.read_into(&mut host);
-                stage.pooled = Some(device);
-                if read.is_err() {
-                    stage.host = host;
-                    return read.map(|()| Vec::new());
-                }
-                Ok(host)
-            }
+        io.pooled
+    }
+
+    /// Puts the buffers of a failed run back; those of a lost device are made
+    /// anew when they are needed.
+    fn reclaim(&mut self, index: usize, failed: RunError) -> EngineError {
+        if let Some(io) = failed.io {
+            let pooled = self.store(index, io);
+            self.stages[index].pooled = Some(pooled);
         }
+        failed.error
     }
 
     /// The gate is done with a pooled feature.

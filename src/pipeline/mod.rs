@@ -40,28 +40,29 @@
 //! ```
 
 mod capture;
+mod futex;
 mod gate;
 pub mod hop;
 mod infer;
 mod loops;
 pub mod mailbox;
 pub mod placement;
-pub mod sampler;
-pub mod stop;
-mod threads;
-mod strategy;
-pub mod wait;
-mod wake;
-mod ring;
-mod futex;
 pub mod predict;
 mod rhythm;
+mod ring;
+pub mod sampler;
+pub mod stop;
+pub mod strategy;
+mod threads;
+pub mod wait;
+mod wake;
 
 pub use capture::Damage;
-pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
-pub use stop::Stop;
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
+pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
+pub use predict::ArrivalPredictor;
+pub use stop::Stop;
 pub use strategy::{UnknownStrategy, WaitStrategy};
 pub use wait::{GUARD_NS, Notifier, Until, Waiter};
 
