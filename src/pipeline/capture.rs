@@ -2,8 +2,8 @@
 //! bundle's interval, and counts what it passes over.
 
 use super::sampler::Sampler;
-use super::threads::SourcePart;
 use super::stop::{Heartbeat, Stop};
+use super::threads::SourcePart;
 use crate::source::{FrameSource, Next, SourceError};
 use crate::telemetry::{DropCounters, DropReason};
 use crate::tensor::Slot;
@@ -72,8 +72,13 @@ impl Capture {
             let map = |name| class(name).and_then(|c| u16::try_from(c).ok());
             self.label_map = Some(info.labels.iter().map(map).collect());
         }
-        let slow = info.frame_interval_ns.filter(|&interval| self.sampler.too_slow(interval));
-        Ok(slow.into_iter().map(|interval| self.sampler.too_slow_notice(&info.name, interval)).collect())
+        let slow = info
+            .frame_interval_ns
+            .filter(|&interval| self.sampler.too_slow(interval));
+        Ok(slow
+            .into_iter()
+            .map(|interval| self.sampler.too_slow_notice(&info.name, interval))
+            .collect())
     }
 
     /// Waits for the next frame, until `deadline_ns` at most.
@@ -113,8 +118,10 @@ impl Capture {
         slot.meta.sample = self.samples;
         self.samples += 1;
         if let Some(map) = &self.label_map {
-            slot.meta.label =
-                slot.meta.label.and_then(|l| map.get(usize::from(l)).copied().flatten());
+            slot.meta.label = slot
+                .meta
+                .label
+                .and_then(|l| map.get(usize::from(l)).copied().flatten());
         }
         Step::Frame(slot)
     }
@@ -147,6 +154,9 @@ impl Capture {
         if self.sampler.gaps() > 0 {
             gaps.insert("above_two_intervals", self.sampler.gaps());
         }
-        SourcePart { gaps, damage: self.damage }
+        SourcePart {
+            gaps,
+            damage: self.damage,
+        }
     }
 }

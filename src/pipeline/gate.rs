@@ -63,7 +63,14 @@ pub(super) struct GateStage<S> {
 
 impl<S: ResultSink> GateStage<S> {
     pub fn new(gates: Gates, outlet: Outlet<S>, drops: Arc<DropCounters>, stop: Stop) -> Self {
-        Self { gates, outlet, drops, stop, result: blank(&FrameHeader::default()), clip: None }
+        Self {
+            gates,
+            outlet,
+            drops,
+            stop,
+            result: blank(&FrameHeader::default()),
+            clip: None,
+        }
     }
 
     /// Evaluates one exit. On `Leave` the result is ready to be delivered.
@@ -81,7 +88,9 @@ impl<S: ResultSink> GateStage<S> {
             self.gates.commit();
         }
         let decided_ns = now_ns();
-        let Some(record) = self.result.exits.get_mut(exit) else { return Outcome::Failed };
+        let Some(record) = self.result.exits.get_mut(exit) else {
+            return Outcome::Failed;
+        };
         *record = ExitRecord {
             class: evaluation.class,
             softmax: evaluation.softmax,
@@ -114,7 +123,10 @@ impl<S: ResultSink> GateStage<S> {
             Outlet::Direct(sink) => Some(sink),
             Outlet::Ring { .. } => None,
         };
-        Part { sink, ..Part::default() }
+        Part {
+            sink,
+            ..Part::default()
+        }
     }
 
     /// Passes on the result of the frame that has just left.

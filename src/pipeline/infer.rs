@@ -24,9 +24,15 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Judge<S> {
     /// On this thread: the verdict is there at once.
-    Local { gate: Box<GateStage<S>>, verdict: Option<Verdict> },
+    Local {
+        gate: Box<GateStage<S>>,
+        verdict: Option<Verdict>,
+    },
     /// On another thread.
-    Remote { features: HopTx<Feature>, verdicts: HopRx<Verdict> },
+    Remote {
+        features: HopTx<Feature>,
+        verdicts: HopRx<Verdict>,
+    },
 }
 
 impl<S: ResultSink> Judge<S> {
@@ -34,12 +40,17 @@ impl<S: ResultSink> Judge<S> {
         match self {
             Self::Local { gate, verdict } => {
                 let outcome = gate.judge(&feature);
-                *verdict = Some(Verdict { outcome, pooled: feature.pooled });
+                *verdict = Some(Verdict {
+                    outcome,
+                    pooled: feature.pooled,
+                });
                 Ok(())
             }
             Self::Remote { features, .. } => {
                 // The ring holds more than the one feature that may be under way.
-                features.try_send(feature).map_err(|_| PipelineError::StageGone("gate"))
+                features
+                    .try_send(feature)
+                    .map_err(|_| PipelineError::StageGone("gate"))
             }
         }
     }
@@ -122,7 +133,18 @@ impl<S: ResultSink> Infer<S> {
         let speculate = speculate && engine.is_asynchronous();
         let converter = Converter::new(&manifest.input);
         let failures = (None, 0);
-        Ok(Self { engine, converter, image, stages, maps, judge, speculate, drops, heartbeat, failures })
+        Ok(Self {
+            engine,
+            converter,
+            image,
+            stages,
+            maps,
+            judge,
+            speculate,
+            drops,
+            heartbeat,
+            failures,
+        })
     }
 
     /// Makes the input tensor of `frame`. False when the frame cannot be used;
@@ -185,7 +207,12 @@ impl<S: ResultSink> Infer<S> {
             let finished_ns = now_ns();
             let segment_ns = finished_ns - started_ns;
             let exit = u8::try_from(index).unwrap_or(u8::MAX);
-            self.judge.submit(Feature { header, exit, segment_ns, pooled })?;
+            self.judge.submit(Feature {
+                header,
+                exit,
+                segment_ns,
+                pooled,
+            })?;
             let ahead = self.speculate && index + 1 < self.stages.len();
             if ahead {
                 started_ns = now_ns();
@@ -215,13 +242,21 @@ impl<S: ResultSink> Infer<S> {
 
     fn enqueue(&mut self, index: usize) -> Result<(), EngineError> {
         let input = self.take_map(index)?;
-        let output = if index + 1 < self.stages.len() { Some(self.take_map(index + 1)?) } else { None };
+        let output = if index + 1 < self.stages.len() {
+            Some(self.take_map(index + 1)?)
+        } else {
+            None
+        };
         let stage = &mut self.stages[index];
         let pooled = match stage.pooled.take() {
             Some(buffer) => buffer,
             None => self.engine.buffer(stage.pooled_len)?,
         };
-        let started = stage.segment.enqueue(SegmentIo { input, output, pooled });
+        let started = stage.segment.enqueue(SegmentIo {
+            input,
+            output,
+            pooled,
+        });
         started.map_err(|failed| self.reclaim(index, failed))
     }
 
@@ -296,7 +331,10 @@ impl<S: ResultSink> Infer<S> {
             Judge::Local { gate, .. } => gate.finish(),
             Judge::Remote { .. } => Part::default(),
         };
-        Part { engine_failures: Some(self.failures), ..gate }
+        Part {
+            engine_failures: Some(self.failures),
+            ..gate
+        }
     }
 
     fn engine_failed(&mut self, error: EngineError) {

@@ -117,7 +117,11 @@ pub(super) fn capture<S>(
             }
         }
     }
-    Ok(Part { source: Some(capture.finish()), notices, ..Part::default() })
+    Ok(Part {
+        source: Some(capture.finish()),
+        notices,
+        ..Part::default()
+    })
 }
 
 pub(super) fn infer<S: ResultSink>(
@@ -178,7 +182,11 @@ pub(super) fn capture_and_infer<S: ResultSink>(
             infer.run(header, &mut waiter)?;
         }
     }
-    Ok(Part { source: Some(capture.finish()), notices, ..infer.finish() })
+    Ok(Part {
+        source: Some(capture.finish()),
+        notices,
+        ..infer.finish()
+    })
 }
 
 pub(super) fn gate<S: ResultSink>(
@@ -201,7 +209,10 @@ pub(super) fn gate<S: ResultSink>(
         rhythm.arrived(&feature, now_ns());
         let outcome = gate.judge(&feature);
         // Infer waits for nothing else: if it has gone, the features close too.
-        let _ = verdicts.try_send(Verdict { outcome, pooled: feature.pooled });
+        let _ = verdicts.try_send(Verdict {
+            outcome,
+            pooled: feature.pooled,
+        });
         if outcome == Outcome::Leave {
             gate.deliver(&mut waiter);
         }
@@ -233,5 +244,8 @@ pub(super) fn sink<S: ResultSink>(
             Received::Closed => break,
         }
     }
-    Ok(Part { sink: Some(sink), ..Part::default() })
+    Ok(Part {
+        sink: Some(sink),
+        ..Part::default()
+    })
 }

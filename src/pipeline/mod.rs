@@ -173,7 +173,9 @@ pub enum PipelineError {
         source: std::io::Error,
     },
     /// A stage has made no progress for longer than the watchdog allows.
-    #[error("the {stage} stage has been busy with one frame for {busy_ms} ms (pipeline.watchdog_ms)")]
+    #[error(
+        "the {stage} stage has been busy with one frame for {busy_ms} ms (pipeline.watchdog_ms)"
+    )]
     Stalled {
         /// The stage.
         stage: Stage,
@@ -188,7 +190,7 @@ pub enum PipelineError {
     Panicked(Stage),
 }
 
-impl<S: ResultSink + Debug + 'static> Pipeline<S> {
+impl<S: ResultSink + 'static> Pipeline<S> {
     /// A pipeline with the default options: four unpinned threads on a machine
     /// with four cores or more, fewer on smaller ones.
     pub fn new(
@@ -210,7 +212,14 @@ impl<S: ResultSink + Debug + 'static> Pipeline<S> {
             watchdog_ns: 10_000_000_000,
             drops: Arc::default(),
         };
-        Self { source, engine, bundle, gates, sink, options }
+        Self {
+            source,
+            engine,
+            bundle,
+            gates,
+            sink,
+            options,
+        }
     }
 
     /// Which stages share a thread, and where the threads run.
@@ -302,7 +311,10 @@ pub(crate) enum Outlet<S> {
     /// The sink itself.
     Direct(S),
     /// The sink's thread. A live source drops what does not fit.
-    Ring { results: HopTx<FrameResult>, live: bool },
+    Ring {
+        results: HopTx<FrameResult>,
+        live: bool,
+    },
 }
 
 impl<S: ResultSink> Outlet<S> {
@@ -315,10 +327,14 @@ impl<S: ResultSink> Outlet<S> {
                 }
                 true
             }
-            Self::Ring { results, live: true } => results.try_send(*result).is_ok(),
-            Self::Ring { results, live: false } => {
-                results.send(waiter, *result, Until::FOREVER).is_ok()
-            },
+            Self::Ring {
+                results,
+                live: true,
+            } => results.try_send(*result).is_ok(),
+            Self::Ring {
+                results,
+                live: false,
+            } => results.send(waiter, *result, Until::FOREVER).is_ok(),
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::rt::SchedClass;
 use std::fmt;
 
 /// A stage of the pipeline, in the order of a frame's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Owns the source.
@@ -74,7 +76,10 @@ impl Placement {
     /// # Errors
     /// When the stages, read through all threads, are not the four in order.
     pub fn new(threads: Vec<ThreadPlan>) -> Result<Self, PlacementError> {
-        let order: Vec<Stage> = threads.iter().flat_map(|t| t.stages.iter().copied()).collect();
+        let order: Vec<Stage> = threads
+            .iter()
+            .flat_map(|t| t.stages.iter().copied())
+            .collect();
         if order != Stage::ALL || threads.iter().any(|t| t.stages.is_empty()) {
             let groups: Vec<String> = threads
                 .iter()
@@ -96,7 +101,11 @@ impl Placement {
         Self::new(
             groups
                 .iter()
-                .map(|stages| ThreadPlan { stages: stages.to_vec(), core: None, class: SchedClass::Other })
+                .map(|stages| ThreadPlan {
+                    stages: stages.to_vec(),
+                    core: None,
+                    class: SchedClass::Other,
+                })
                 .collect(),
         )
     }
@@ -105,7 +114,13 @@ impl Placement {
     #[must_use]
     pub fn fused() -> Self {
         let stages = Stage::ALL.to_vec();
-        Self { threads: vec![ThreadPlan { stages, core: None, class: SchedClass::Other }] }
+        Self {
+            threads: vec![ThreadPlan {
+                stages,
+                core: None,
+                class: SchedClass::Other,
+            }],
+        }
     }
 
     /// The threads in the order of a frame's way.
@@ -117,7 +132,11 @@ impl Placement {
     /// True when a hand-off between threads lies right before `stage`.
     #[must_use]
     pub fn cut_before(&self, stage: Stage) -> bool {
-        stage != Stage::Capture && self.threads.iter().any(|t| t.stages.first() == Some(&stage))
+        stage != Stage::Capture
+            && self
+                .threads
+                .iter()
+                .any(|t| t.stages.first() == Some(&stage))
     }
 
     /// The thread that runs `stage`.
@@ -130,7 +149,10 @@ impl Placement {
     #[must_use]
     pub fn thread_index(&self, stage: Stage) -> usize {
         // `new` has checked that every stage has its thread.
-        self.threads.iter().position(|t| t.stages.contains(&stage)).unwrap_or(0)
+        self.threads
+            .iter()
+            .position(|t| t.stages.contains(&stage))
+            .unwrap_or(0)
     }
 
     /// True when `stage`'s thread has its core to share with another thread of
@@ -140,7 +162,10 @@ impl Placement {
         let own = self.thread_of(stage);
         match own.core {
             None => crate::rt::cores().len() < self.threads.len(),
-            Some(core) => self.threads.iter().any(|t| t != own && t.core.is_none_or(|c| c == core)),
+            Some(core) => self
+                .threads
+                .iter()
+                .any(|t| t != own && t.core.is_none_or(|c| c == core)),
         }
     }
 }
@@ -190,8 +215,12 @@ mod tests {
             core: Some(core),
             class: SchedClass::Other,
         };
-        let placement =
-            Placement::new(vec![thread(&[Capture], 0), thread(&[Infer], 1), thread(&[Gate, Sink], 0)]).unwrap();
+        let placement = Placement::new(vec![
+            thread(&[Capture], 0),
+            thread(&[Infer], 1),
+            thread(&[Gate, Sink], 0),
+        ])
+        .unwrap();
         assert!(placement.shares_core(Capture) && placement.shares_core(Gate));
         assert!(!placement.shares_core(Infer));
     }

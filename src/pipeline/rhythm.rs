@@ -19,7 +19,10 @@ struct Learnt(f64);
 
 impl Learnt {
     fn learn(&mut self, sample_ns: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^53 ns")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "durations are far below 2^53 ns"
+        )]
         let sample = sample_ns as f64;
         if self.0 == 0.0 {
             self.0 = sample;
@@ -30,7 +33,11 @@ impl Learnt {
     }
 
     fn get_ns(self) -> Option<u64> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive duration")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive duration"
+        )]
         let ns = self.0 as u64;
         (ns > 0).then_some(ns)
     }
@@ -74,8 +81,10 @@ impl Rhythm {
     /// A feature has arrived.
     pub fn arrived(&mut self, feature: &Feature, now_ns: u64) {
         if feature.exit == 0 {
-            self.frames.observe(feature.header.sample, feature.header.captured_ns);
-            self.first.learn(now_ns.saturating_sub(feature.header.captured_ns));
+            self.frames
+                .observe(feature.header.sample, feature.header.captured_ns);
+            self.first
+                .learn(now_ns.saturating_sub(feature.header.captured_ns));
         } else if let Some((exit, since_ns)) = self.under_way {
             if let Some(segment) = self.segments.get_mut(exit) {
                 segment.learn(now_ns.saturating_sub(since_ns));
@@ -97,8 +106,17 @@ mod tests {
     const US: u64 = 1_000;
 
     fn feature(sample: u64, exit: u8, captured_ns: u64) -> Feature {
-        let header = FrameHeader { sample, captured_ns, ..FrameHeader::default() };
-        Feature { header, exit, segment_ns: 0, pooled: Vec::new() }
+        let header = FrameHeader {
+            sample,
+            captured_ns,
+            ..FrameHeader::default()
+        };
+        Feature {
+            header,
+            exit,
+            segment_ns: 0,
+            pooled: Vec::new(),
+        }
     }
 
     #[test]
@@ -116,11 +134,17 @@ mod tests {
         }
         let captured = 1_000_000 * US + 20 * 33_333 * US;
         let expected = rhythm.expected_ns(now).unwrap();
-        assert!(expected.abs_diff(captured + 900 * US) < 20 * US, "{expected}");
+        assert!(
+            expected.abs_diff(captured + 900 * US) < 20 * US,
+            "{expected}"
+        );
         rhythm.arrived(&feature(20, 0, captured), captured + 900 * US);
         rhythm.judged(0, Outcome::GoOn, captured + 900 * US);
         let expected = rhythm.expected_ns(captured + 910 * US).unwrap();
-        assert!(expected.abs_diff(captured + 1600 * US) < 20 * US, "{expected}");
+        assert!(
+            expected.abs_diff(captured + 1600 * US) < 20 * US,
+            "{expected}"
+        );
     }
 
     #[test]

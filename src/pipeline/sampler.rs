@@ -20,12 +20,20 @@ impl Sampler {
     /// A sampler for frames `interval_ns` apart; `None` keeps every frame.
     #[must_use]
     pub fn new(interval_ns: Option<u64>) -> Self {
-        Self { interval_ns: interval_ns.filter(|&i| i > 0), clip: None, due_ns: 0, last_kept_ns: 0, gaps: 0 }
+        Self {
+            interval_ns: interval_ns.filter(|&i| i > 0),
+            clip: None,
+            due_ns: 0,
+            last_kept_ns: 0,
+            gaps: 0,
+        }
     }
 
     /// True when the frame of `clip` taken at `timestamp_ns` belongs to the grid.
     pub fn keep(&mut self, clip: u32, timestamp_ns: u64) -> bool {
-        let Some(interval) = self.interval_ns else { return true };
+        let Some(interval) = self.interval_ns else {
+            return true;
+        };
         // A clock that jumps back starts a new grid, like a new clip.
         if self.clip != Some(clip) || timestamp_ns < self.last_kept_ns {
             self.clip = Some(clip);
@@ -66,7 +74,8 @@ impl Sampler {
     /// Whether a source with this spacing is too slow for the interval.
     #[must_use]
     pub fn too_slow(&self, source_interval_ns: u64) -> bool {
-        self.interval_ns.is_some_and(|i| source_interval_ns > i + i / 8)
+        self.interval_ns
+            .is_some_and(|i| source_interval_ns > i + i / 8)
     }
 }
 
@@ -78,14 +87,21 @@ mod tests {
 
     fn kept(interval_ns: u64, period_ns: f64, frames: u32) -> Vec<u32> {
         let mut sampler = Sampler::new(Some(interval_ns));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test times are small and positive")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "test times are small and positive"
+        )]
         let at = |i: u32| (f64::from(i) * period_ns) as u64;
         (0..frames).filter(|&i| sampler.keep(0, at(i))).collect()
     }
 
     #[test]
     fn thirty_fps_to_ten_keeps_every_third() {
-        assert_eq!(kept(100 * MS, 1e9 / 30.0, 300), (0..300).step_by(3).collect::<Vec<_>>());
+        assert_eq!(
+            kept(100 * MS, 1e9 / 30.0, 300),
+            (0..300).step_by(3).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -45,7 +45,12 @@ pub(super) struct SourcePart {
 
 impl<S> Default for Part<S> {
     fn default() -> Self {
-        Self { sink: None, source: None, engine_failures: None, notices: Vec::new() }
+        Self {
+            sink: None,
+            source: None,
+            engine_failures: None,
+            notices: Vec::new(),
+        }
     }
 }
 
@@ -79,7 +84,7 @@ impl Heartbeats {
     }
 }
 
-pub(super) fn run<S: ResultSink + Debug + 'static>(
+pub(super) fn run<S: ResultSink + 'static>(
     pipeline: Pipeline<S>,
     stop: &Stop,
 ) -> Result<Finished<S>, PipelineError> {
@@ -110,7 +115,10 @@ fn start<S: Send + 'static>(
 ) -> std::io::Result<JoinHandle<Result<Part<S>, PipelineError>>> {
     let Prepared { plan, waiter, work } = thread;
     let name = format!("e4-{}", plan.stages[0]);
-    let setup = ThreadSetup { core: plan.core, class: plan.class };
+    let setup = ThreadSetup {
+        core: plan.core,
+        class: plan.class,
+    };
     std::thread::Builder::new().name(name).spawn(move || {
         let mut notices = Vec::new();
         if let Err(error) = setup.apply() {
@@ -151,7 +159,10 @@ fn supervise<S>(
         }
         if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns) {
             stop.raise();
-            return Err(PipelineError::Stalled { stage, busy_ms: busy_ns / 1_000_000 });
+            return Err(PipelineError::Stalled {
+                stage,
+                busy_ms: busy_ns / 1_000_000,
+            });
         }
         std::thread::sleep(SUPERVISION);
     }
@@ -189,12 +200,19 @@ fn assemble<S>(
 }
 
 /// The chain, built from its end: every stage owns the way to the next one.
-fn prepare<S: ResultSink + Debug + 'static>(
+fn prepare<S: ResultSink + 'static>(
     pipeline: Pipeline<S>,
     stop: &Stop,
     heartbeats: &Heartbeats,
 ) -> Result<Vec<Prepared<S>>, PipelineError> {
-    let Pipeline { source, engine, bundle, gates, sink, options } = pipeline;
+    let Pipeline {
+        source,
+        engine,
+        bundle,
+        gates,
+        sink,
+        options,
+    } = pipeline;
     let live = source.info().live;
     let newest = options.policy == Policy::Newest || (options.policy == Policy::Auto && live);
     let drops = options.drops.clone();
@@ -204,7 +222,14 @@ fn prepare<S: ResultSink + Debug + 'static>(
     let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone());
     let judge = build.gate(gate, heartbeats.of(Stage::Gate));
     let beat = heartbeats.of(Stage::Infer);
-    let infer = Infer::new(engine, &bundle, options.speculate, judge, drops.clone(), beat)?;
+    let infer = Infer::new(
+        engine,
+        &bundle,
+        options.speculate,
+        judge,
+        drops.clone(),
+        beat,
+    )?;
     let manifest = bundle.manifest();
     let capture = Capture {
         source,
@@ -231,14 +256,18 @@ struct Build<'a, S> {
     work: Vec<(Stage, Work<S>)>,
 }
 
-impl<'a, S: ResultSink + Debug + 'static> Build<'a, S> {
+impl<'a, S: ResultSink + 'static> Build<'a, S> {
     fn new(options: &'a Options) -> Self {
         let waiter = |thread: &ThreadPlan| {
             let shared = options.placement.shares_core(thread.stages[0]);
             Waiter::new(options.wait, shared)
         };
         let waiters = options.placement.threads().iter().map(waiter).collect();
-        Self { options, waiters, work: Vec::new() }
+        Self {
+            options,
+            waiters,
+            work: Vec::new(),
+        }
     }
 
     fn cut_before(&self, stage: Stage) -> bool {
@@ -266,7 +295,10 @@ impl<'a, S: ResultSink + Debug + 'static> Build<'a, S> {
 
     fn gate(&mut self, gate: GateStage<S>, heartbeat: Heartbeat) -> Judge<S> {
         if !self.cut_before(Stage::Gate) {
-            return Judge::Local { gate: Box::new(gate), verdict: None };
+            return Judge::Local {
+                gate: Box::new(gate),
+                verdict: None,
+            };
         }
         let (features, inbox) = self.hop::<Feature>(2, Stage::Infer, Stage::Gate);
         let (outbox, verdicts) = self.hop::<Verdict>(2, Stage::Gate, Stage::Infer);
@@ -298,13 +330,21 @@ impl<'a, S: ResultSink + Debug + 'static> Build<'a, S> {
 
     /// Work and waiters, thread by thread.
     fn finish(self) -> Vec<Prepared<S>> {
-        let Self { options, waiters, mut work } = self;
+        let Self {
+            options,
+            waiters,
+            mut work,
+        } = self;
         let mut threads = Vec::with_capacity(waiters.len());
         for (plan, waiter) in options.placement.threads().iter().zip(waiters) {
             let first = plan.stages[0];
             if let Some(at) = work.iter().position(|(stage, _)| *stage == first) {
                 let (_, work) = work.swap_remove(at);
-                threads.push(Prepared { plan: plan.clone(), waiter, work });
+                threads.push(Prepared {
+                    plan: plan.clone(),
+                    waiter,
+                    work,
+                });
             }
         }
         threads

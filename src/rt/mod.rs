@@ -15,7 +15,11 @@ pub enum SchedClass {
 /// Cores this process may run on.
 #[must_use]
 pub fn cores() -> Vec<usize> {
-    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|c| c.id).collect()
+    core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|c| c.id)
+        .collect()
 }
 
 /// How a thread is to run.

@@ -7,10 +7,14 @@ pub struct Converter;
 impl Converter {
     /// New.
     #[must_use]
-    pub fn new(_: &InputSpec) -> Self { Self }
+    pub fn new(_: &InputSpec) -> Self {
+        Self
+    }
     /// Convert.
     ///
     /// # Errors
     /// Never.
-    pub fn convert(&mut self, _: &Frame, _: &mut [f32]) -> Result<(), String> { Ok(()) }
+    pub fn convert(&mut self, _: &Frame, _: &mut [f32]) -> Result<(), String> {
+        Ok(())
+    }
 }
