@@ -1,1 +1,3 @@
 //! Stages, threads and rings.
+
+pub mod sink;
