@@ -51,7 +51,7 @@ pub struct Latencies {
     pub overhead: Histogram<u64>,
     /// Capture to verdict.
     pub total: Histogram<u64>,
-    /// Capture to verdict of the frames that left at each exit, to two digits.
+    /// Capture to verdict of the frames that left at each exit.
     pub by_exit: Vec<Histogram<u64>>,
 }
 
@@ -89,12 +89,12 @@ impl Aggregate {
             segment_macs: segment_macs.to_vec(),
             classes: classes.collect(),
             latencies: Latencies {
-                tensor: histogram(3),
-                infer: histogram(3),
-                gate: histogram(3),
-                overhead: histogram(3),
-                total: histogram(3),
-                by_exit: (0..exits).map(|_| histogram(2)).collect(),
+                tensor: histogram(),
+                infer: histogram(),
+                gate: histogram(),
+                overhead: histogram(),
+                total: histogram(),
+                by_exit: (0..exits).map(|_| histogram()).collect(),
             },
             frames: Tally::default(),
             clips: Tally::default(),
@@ -217,8 +217,8 @@ impl Aggregate {
 }
 
 /// An empty histogram whose pages are all there.
-fn histogram(digits: u8) -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, LONGEST_NS, digits)
+fn histogram() -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3)
         .expect("the bounds are constant and valid");
     histogram.reset();
     histogram

@@ -100,8 +100,8 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
             grouped(tally.labelled)
         ))
     };
-    let frames = judged(totals.frame_accuracy(), "frames");
-    if let Some((clips, frames)) = judged(totals.clip_accuracy(), "clips").zip(frames) {
+    let frames = judged(totals.frame_accuracy(), "frame");
+    if let Some((clips, frames)) = judged(totals.clip_accuracy(), "clip").zip(frames) {
         row("accuracy", style.paint("32", &format!("{clips}, {frames}")));
     }
     if let Some((share, exit)) = summary.macs_share.zip(totals.mean_exit()) {
@@ -259,7 +259,7 @@ mod tests {
         let wanted = "\
 frames    4 captured, 4 results, 0 dropped
 rate      1242.2 frames/s over 0.0 s
-accuracy  100.0 % of 1 clips, 100.0 % of 4 frames
+accuracy  100.0 % of 1 clip, 100.0 % of 4 frames
 MACs      43.8 % of full depth, mean exit 1.50
 
 exit      frames    share                                p50 ms
