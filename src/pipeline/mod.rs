@@ -51,6 +51,7 @@ pub mod predict;
 mod rhythm;
 mod ring;
 pub mod sampler;
+pub mod sink;
 pub mod stop;
 pub mod strategy;
 mod threads;

@@ -1,0 +1,286 @@
+//! The sink stage: hands each result to the outputs and keeps the totals.
+//!
+//! Guarantees: a result is published before it is counted; accepting one
+//! allocates nothing, except for the status line's few redraws a second. The
+//! outputs are flushed five times a second, and at the end. A reader that goes
+//! away ends the run as a success, an output that fails ends it as a failure; in
+//! both cases the totals stay right.
+//!
+//! Not guaranteed: that a file or standard output takes a line at once. Only a
+//! datagram never waits.
+
+use crate::monotonic::now_ns;
+use crate::sync::Arc;
+use crate::telemetry::line::LineFormat;
+use crate::telemetry::status::StatusLine;
+use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
+use std::collections::BTreeMap;
+use std::io;
+
+/// Time between two flushes.
+const FLUSH_NS: u64 = 200_000_000;
+
+/// Whether the run is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// It is.
+    Continue,
+    /// Nobody reads any more, or an output failed.
+    Stop,
+}
+
+/// What a [`Sink`] is made from.
+#[derive(Debug)]
+pub struct SinkSetup {
+    /// Class names of the bundle.
+    pub labels: Vec<String>,
+    /// Class names that the source's labels index; empty: the bundle's.
+    pub source_labels: Vec<String>,
+    /// MACs of each segment, one per exit.
+    pub segment_macs: Vec<u64>,
+    /// The run's counters.
+    pub drops: Arc<DropCounters>,
+    /// Where JSON lines go.
+    pub outputs: Vec<Box<dyn Output>>,
+    /// The live status line, if there is one.
+    pub status: Option<StatusLine>,
+}
+
+/// The last stage.
+#[derive(Debug)]
+pub struct Sink {
+    totals: Aggregate,
+    labels: Vec<String>,
+    format: LineFormat,
+    line: Vec<u8>,
+    drops: Arc<DropCounters>,
+    outputs: Vec<Box<dyn Output>>,
+    status: Option<StatusLine>,
+    class: u16,
+    flush_ns: u64,
+    end: OutputEnd,
+}
+
+impl Sink {
+    /// A sink that has seen nothing yet.
+    #[must_use]
+    pub fn new(setup: SinkSetup) -> Self {
+        let SinkSetup {
+            labels,
+            source_labels,
+            segment_macs,
+            drops,
+            outputs,
+            status,
+        } = setup;
+        let format = LineFormat::new(&labels, &source_labels);
+        Self {
+            totals: Aggregate::new(&segment_macs, &labels, &source_labels),
+            labels,
+            line: Vec::with_capacity(format.longest()),
+            format,
+            drops,
+            outputs,
+            status,
+            class: 0,
+            flush_ns: 0,
+            end: OutputEnd::Complete,
+        }
+    }
+
+    /// Takes a result. After [`Flow::Stop`] it only counts.
+    pub fn accept(&mut self, result: &FrameResult) -> Flow {
+        if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
+            self.publish(result);
+        }
+        self.totals.record(result);
+        self.class = result.class;
+        self.tick(now_ns())
+    }
+
+    /// To be called when no result has come for a while, so that what is held
+    /// back gets out.
+    pub fn idle(&mut self) -> Flow {
+        self.tick(now_ns())
+    }
+
+    /// Flushes the outputs, takes the status line away and hands over the totals.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        self.flush();
+        if let Some(status) = &mut self.status {
+            status.clear();
+        }
+        Report {
+            totals: self.totals,
+            drops: self.drops,
+            gaps: BTreeMap::new(),
+            unsent: self.outputs.iter().map(|output| output.unsent()).sum(),
+            output: self.end,
+        }
+    }
+
+    /// The totals so far.
+    #[must_use]
+    pub fn totals(&self) -> &Aggregate {
+        &self.totals
+    }
+
+    fn publish(&mut self, result: &FrameResult) {
+        self.line.clear();
+        let formatted = self
+            .format
+            .write(&mut self.line, result, self.drops.total());
+        for output in &mut self.outputs {
+            let written = match &formatted {
+                Ok(()) => output.write(&self.line),
+                Err(error) => Err(error.kind().into()),
+            };
+            if let Err(error) = written {
+                note(&mut self.end, output.as_ref(), &error);
+            }
+        }
+    }
+
+    fn tick(&mut self, now_ns: u64) -> Flow {
+        if now_ns >= self.flush_ns {
+            self.flush_ns = now_ns.saturating_add(FLUSH_NS);
+            self.flush();
+        }
+        if let Some(status) = &mut self.status {
+            let class = self
+                .labels
+                .get(usize::from(self.class))
+                .map_or("", String::as_str);
+            status.update(now_ns, &self.totals, &self.drops, class);
+        }
+        match self.end {
+            OutputEnd::Complete => Flow::Continue,
+            OutputEnd::Closed | OutputEnd::Failed(_) => Flow::Stop,
+        }
+    }
+
+    fn flush(&mut self) {
+        for output in &mut self.outputs {
+            if let Err(error) = output.flush() {
+                note(&mut self.end, output.as_ref(), &error);
+            }
+        }
+    }
+}
+
+/// Keeps the gravest end: a failure outweighs a reader that went away.
+fn note(end: &mut OutputEnd, output: &dyn Output, error: &io::Error) {
+    match (&end, error.kind()) {
+        (OutputEnd::Failed(_), _) => {}
+        (_, io::ErrorKind::BrokenPipe) => *end = OutputEnd::Closed,
+        _ => *end = OutputEnd::Failed(format!("{}: {error}", output.name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::testing::{frame, names};
+    use std::sync::Mutex;
+
+    #[derive(Debug, Default)]
+    struct Recorder {
+        lines: Arc<Mutex<Vec<String>>>,
+        fails: Option<(usize, io::ErrorKind)>,
+    }
+
+    impl Output for Recorder {
+        fn name(&self) -> String {
+            "recorder".into()
+        }
+        fn write(&mut self, line: &[u8]) -> io::Result<()> {
+            let mut lines = self.lines.lock().unwrap();
+            match self.fails {
+                Some((after, kind)) if lines.len() >= after => Err(kind.into()),
+                _ => {
+                    lines.push(String::from_utf8(line.to_vec()).unwrap());
+                    Ok(())
+                }
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn unsent(&self) -> u64 {
+            7
+        }
+    }
+
+    fn sink(outputs: Vec<Box<dyn Output>>) -> Sink {
+        Sink::new(SinkSetup {
+            labels: names(&["walk"]),
+            source_labels: Vec::new(),
+            segment_macs: vec![1, 1],
+            drops: Arc::default(),
+            outputs,
+            status: None,
+        })
+    }
+
+    #[test]
+    fn every_output_gets_every_line() {
+        let (first, second) = (Recorder::default(), Recorder::default());
+        let lines = [first.lines.clone(), second.lines.clone()];
+        let mut sink = sink(vec![Box::new(first), Box::new(second)]);
+        for _ in 0..3 {
+            assert_eq!(sink.accept(&frame(0)), Flow::Continue);
+        }
+        let report = sink.finish();
+        assert_eq!((report.totals.results(), report.unsent), (3, 14));
+        assert_eq!(report.output, OutputEnd::Complete);
+        for lines in lines {
+            let lines = lines.lock().unwrap();
+            assert_eq!(lines.len(), 3);
+            assert!(lines.iter().all(|line| line.ends_with("}\n")));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_the_run_as_a_success() {
+        let fails = Some((2, io::ErrorKind::BrokenPipe));
+        let mut sink = sink(vec![Box::new(Recorder {
+            fails,
+            ..Recorder::default()
+        })]);
+        let flows = [0; 4].map(|exit| sink.accept(&frame(exit)));
+        assert_eq!(
+            flows,
+            [Flow::Continue, Flow::Continue, Flow::Stop, Flow::Stop]
+        );
+        let report = sink.finish();
+        assert_eq!(report.output, OutputEnd::Closed);
+        assert_eq!(report.totals.results(), 4, "a decided frame is a result");
+    }
+
+    #[test]
+    fn an_output_that_fails_ends_the_run_and_is_named() {
+        let fails = Some((0, io::ErrorKind::StorageFull));
+        let mut sink = sink(vec![Box::new(Recorder {
+            fails,
+            ..Recorder::default()
+        })]);
+        assert_eq!(sink.accept(&frame(0)), Flow::Stop);
+        let OutputEnd::Failed(reason) = sink.finish().output else {
+            panic!("a failure must be reported");
+        };
+        assert!(reason.starts_with("recorder: "), "{reason}");
+    }
+
+    #[test]
+    fn lines_count_the_drops_before_them() {
+        let recorder = Recorder::default();
+        let lines = recorder.lines.clone();
+        let mut sink = sink(vec![Box::new(recorder)]);
+        sink.drops
+            .drop_frame(crate::telemetry::DropReason::Superseded);
+        assert_eq!(sink.accept(&frame(0)), Flow::Continue);
+        assert!(lines.lock().unwrap()[0].ends_with(",\"drops\":1}\n"));
+    }
+}
