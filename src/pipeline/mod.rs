@@ -126,7 +126,6 @@ pub struct Pipeline<S> {
 struct Options {
     placement: Placement,
     policy: Policy,
-    wait: WaitStrategy,
     on_error: OnError,
     slots: usize,
     frames: Option<u64>,
@@ -204,7 +203,6 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         let options = Options {
             placement: Placement::fused(),
             policy: Policy::Auto,
-            wait: WaitStrategy::Hybrid,
             on_error: OnError::Warn,
             slots: 6,
             frames: None,
@@ -234,13 +232,6 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = policy;
-        self
-    }
-
-    /// How a thread that runs dry waits.
-    #[must_use]
-    pub fn wait(mut self, wait: WaitStrategy) -> Self {
-        self.options.wait = wait;
         self
     }
 

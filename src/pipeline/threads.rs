@@ -260,7 +260,7 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
     fn new(options: &'a Options) -> Self {
         let waiter = |thread: &ThreadPlan| {
             let shared = options.placement.shares_core(thread.stages[0]);
-            Waiter::new(options.wait, shared)
+            Waiter::new(thread.wait, shared)
         };
         let waiters = options.placement.threads().iter().map(waiter).collect();
         Self {

@@ -218,8 +218,8 @@ impl Aggregate {
 
 /// An empty histogram whose pages are all there.
 fn histogram() -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3)
-        .expect("the bounds are constant and valid");
+    let mut histogram =
+        Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("the bounds are constant and valid");
     histogram.reset();
     histogram
 }
