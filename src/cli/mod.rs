@@ -1,5 +1,6 @@
 //! Commands: one file each.
 
+pub mod bundle;
 pub mod clips;
 
 use clap::{Parser, Subcommand};

@@ -140,6 +140,7 @@ impl<S: ResultSink> GateStage<S> {
 fn blank(header: &FrameHeader) -> FrameResult {
     FrameResult {
         frame: header.frame,
+        sample: header.sample,
         sequence: header.sequence,
         clip: header.clip,
         label: header.label,

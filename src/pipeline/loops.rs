@@ -10,6 +10,8 @@ use super::gate::{Feature, FrameHeader, GateStage, Outcome, Verdict};
 use super::hop::{HopRx, HopTx, Received};
 use super::infer::Infer;
 use super::mailbox::{MailboxRx, MailboxTx};
+use super::predict::ArrivalPredictor;
+use super::rhythm::{FrameRhythm, Rhythm};
 use super::stop::{Heartbeat, Stop};
 use super::threads::Part;
 use super::wait::{Until, Waiter};
@@ -131,7 +133,7 @@ pub(super) fn infer<S: ResultSink>(
     mut waiter: Waiter,
     stop: &Stop,
 ) -> Result<Part<S>, PipelineError> {
-    let mut predictor = super::predict::ArrivalPredictor::new(None);
+    let mut predictor = ArrivalPredictor::new(None);
     let mut drain_until_ns = None;
     loop {
         let until = Until::FOREVER.expecting(predictor.next_after(now_ns()));
@@ -196,7 +198,7 @@ pub(super) fn gate<S: ResultSink>(
     mut waiter: Waiter,
     heartbeat: &Heartbeat,
 ) -> Result<Part<S>, PipelineError> {
-    let mut rhythm = super::rhythm::Rhythm::default();
+    let mut rhythm = Rhythm::default();
     loop {
         let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
         let feature = match features.recv(&mut waiter, until) {
@@ -229,11 +231,14 @@ pub(super) fn sink<S: ResultSink>(
     heartbeat: &Heartbeat,
     stop: &Stop,
 ) -> Result<Part<S>, PipelineError> {
+    let mut rhythm = FrameRhythm::default();
     let mut wanted = true;
     loop {
-        match results.recv(&mut waiter, Until::FOREVER) {
+        let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
+        match results.recv(&mut waiter, until) {
             Received::Item(result) if wanted => {
                 heartbeat.busy();
+                rhythm.arrived(result.sample, result.captured_ns, now_ns());
                 wanted = sink.accept(&result);
                 heartbeat.idle();
                 if !wanted {

@@ -1,8 +1,8 @@
-//! When the gate can expect the next feature.
+//! When a stage can expect its next piece of work.
 //!
-//! After a `GoOn` it is one segment's time away; after a `Leave` it is the next
-//! frame's capture plus the time from capture to the first feature. Both times
-//! are running medians in effect: an estimate moves by a fixed share towards
+//! For the sink that is the next frame's capture plus the time from capture to
+//! result. For the gate, after a `GoOn` it is one segment's time away, and after a `Leave`
+//! the next frame's capture plus the time to its first feature. These times are running medians in effect: an estimate moves by a fixed share towards
 //! each sample and never by more than a quarter of itself, so that a single
 //! pre-empted run does not spoil it. Costs a few arithmetic operations a feature.
 
@@ -43,27 +43,45 @@ impl Learnt {
     }
 }
 
-/// The gate's view of the pipeline's rhythm.
+/// Frames that reach a stage some time after their capture.
 #[derive(Debug)]
-pub(super) struct Rhythm {
+pub(super) struct FrameRhythm {
     frames: ArrivalPredictor,
-    /// Capture to first feature.
-    first: Learnt,
+    /// Capture to arrival at the stage.
+    lag: Learnt,
+}
+
+impl Default for FrameRhythm {
+    fn default() -> Self {
+        Self {
+            frames: ArrivalPredictor::new(None),
+            lag: Learnt::default(),
+        }
+    }
+}
+
+impl FrameRhythm {
+    /// When the next frame is expected, as far as that is known.
+    pub fn expected_ns(&self, now_ns: u64) -> Option<u64> {
+        let lag_ns = self.lag.get_ns()?;
+        Some(self.frames.next_after(now_ns.saturating_sub(lag_ns))? + lag_ns)
+    }
+
+    /// Frame number `sample`, captured at `captured_ns`, has arrived.
+    pub fn arrived(&mut self, sample: u64, captured_ns: u64, now_ns: u64) {
+        self.frames.observe(sample, captured_ns);
+        self.lag.learn(now_ns.saturating_sub(captured_ns));
+    }
+}
+
+/// The gate's view of the pipeline's rhythm.
+#[derive(Debug, Default)]
+pub(super) struct Rhythm {
+    frames: FrameRhythm,
     /// From a `GoOn` to the feature of the next exit, by that exit.
     segments: [Learnt; MAX_EXITS],
     /// Exit that is under way after a `GoOn`, and since when.
     under_way: Option<(usize, u64)>,
-}
-
-impl Default for Rhythm {
-    fn default() -> Self {
-        Self {
-            frames: ArrivalPredictor::new(None),
-            first: Learnt::default(),
-            segments: [Learnt::default(); MAX_EXITS],
-            under_way: None,
-        }
-    }
 }
 
 impl Rhythm {
@@ -71,20 +89,16 @@ impl Rhythm {
     pub fn expected_ns(&self, now_ns: u64) -> Option<u64> {
         match self.under_way {
             Some((exit, since_ns)) => Some(since_ns + self.segments.get(exit)?.get_ns()?),
-            None => {
-                let lag_ns = self.first.get_ns()?;
-                Some(self.frames.next_after(now_ns.saturating_sub(lag_ns))? + lag_ns)
-            }
+            None => self.frames.expected_ns(now_ns),
         }
     }
 
     /// A feature has arrived.
     pub fn arrived(&mut self, feature: &Feature, now_ns: u64) {
         if feature.exit == 0 {
+            let header = &feature.header;
             self.frames
-                .observe(feature.header.sample, feature.header.captured_ns);
-            self.first
-                .learn(now_ns.saturating_sub(feature.header.captured_ns));
+                .arrived(header.sample, header.captured_ns, now_ns);
         } else if let Some((exit, since_ns)) = self.under_way {
             if let Some(segment) = self.segments.get_mut(exit) {
                 segment.learn(now_ns.saturating_sub(since_ns));

@@ -1,0 +1,238 @@
+//! Any clip that `ffmpeg` can read, through a child process and a pipe.
+//!
+//! Guarantees: all whole frames of a clip that breaks off are delivered, the
+//! ones that a decoder holds back included (packets cut short are kept from
+//! it: with `-xerror` alone they would end ffmpeg on the spot); each frame
+//! carries the media time that the container gave it; a child that fails, is
+//! killed or falls silent is reported with its own last words. Not guaranteed:
+//! frames that a decoder held back when it met damage in the middle of the
+//! data. Costs: the decoder's, and one copy through a pipe.
+//!
+//! The child may read no other file or address that the clip names: its
+//! protocols are restricted to the file itself.
+
+use super::ClipOptions;
+use super::child::{self, Child};
+use super::input::Input;
+use super::nut::Nut;
+use super::reader::{ClipReader, Fault, Step};
+use crate::tensor::Frame;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How to get each frame once, with its own time: in the words of versions up
+/// to 7, then of later ones.
+const DIALECTS: [[&str; 4]; 2] = [
+    ["-vsync", "passthrough", "-enc_time_base", "-1"],
+    ["-fps_mode", "passthrough", "-enc_time_base", "demux"],
+];
+
+/// Words of a successful run that mean that the file broke off.
+const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat"];
+
+/// A clip being decoded by a child.
+#[derive(Debug)]
+pub(super) struct Ffmpeg {
+    nut: Nut,
+    child: Child,
+    /// Path as the child was given it, to be cut from its words.
+    name: String,
+    patience: Duration,
+}
+
+impl Ffmpeg {
+    /// Starts a child on `path` and waits for its first words.
+    pub(super) fn open(path: &Path, options: &ClipOptions) -> Result<Self, Fault> {
+        let mut result = Self::start(path, options, DIALECTS[0]);
+        if let Err(Fault::Broken(reason)) = &result
+            && ["Unrecognized option", "time base"]
+                .iter()
+                .any(|w| reason.contains(w))
+        {
+            result = Self::start(path, options, DIALECTS[1]);
+        }
+        result
+    }
+
+    fn start(path: &Path, options: &ClipOptions, dialect: [&str; 4]) -> Result<Self, Fault> {
+        let mut name = OsString::from("file:");
+        name.push(path);
+        let mut command = Command::new(&options.ffmpeg);
+        command
+            .args([
+                "-nostdin",
+                "-hide_banner",
+                "-nostats",
+                "-v",
+                "level+warning",
+            ])
+            .args(["-xerror", "-fflags", "+discardcorrupt"])
+            .args(["-protocol_whitelist", "file,pipe", "-i"])
+            .arg(&name)
+            .args(["-map", "0:V:0"])
+            .args(dialect)
+            .args([
+                "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-f", "nut", "pipe:1",
+            ]);
+        let (child, stdout) = child::spawn(command, keep).map_err(|e| no_child(e, options))?;
+        let stdout = File::from(OwnedFd::from(stdout));
+        let name = name.to_string_lossy().into_owned();
+        let patience = Duration::from_nanos(options.patience_ns);
+        let input = Input::new(stdout, options.patience_ns, Vec::new())?;
+        match Nut::open(input) {
+            Ok(nut) => Ok(Self {
+                nut,
+                child,
+                name,
+                patience,
+            }),
+            Err(fault) => Err(explain(&child, &name, patience, fault)),
+        }
+    }
+}
+
+fn no_child(error: io::Error, options: &ClipOptions) -> Fault {
+    let program = options.ffmpeg.display();
+    Fault::Broken(match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "is neither Y4M nor Motion-JPEG AVI and needs ffmpeg, but there is no program {program}: install ffmpeg"
+        ),
+        _ => format!("needs ffmpeg, but {program} does not start: {error}"),
+    })
+}
+
+/// Keeps, of the child's words: first the last error, then the last hint that
+/// the data broke off.
+fn keep(kept: &mut Vec<String>, line: &str) {
+    if line.is_empty() {
+        return;
+    }
+    kept.resize(2, String::new());
+    if !line.contains("[warning]") {
+        line.clone_into(&mut kept[0]);
+    }
+    let lower = line.to_ascii_lowercase();
+    if CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
+        line.clone_into(&mut kept[1]);
+    }
+}
+
+/// The line without ffmpeg's bracketed prefixes and without the file's name,
+/// which our own sentence begins with.
+fn plain<'a>(line: &'a str, name: &str) -> &'a str {
+    let mut rest = line.trim_start();
+    while let Some((_, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
+        rest = after.trim_start();
+    }
+    let bare = name.strip_prefix("file:").unwrap_or(name);
+    let unnamed = rest.strip_prefix(name).or_else(|| rest.strip_prefix(bare));
+    unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest)
+}
+
+/// Makes a fault of what the pipe shows and how the child ended.
+fn explain(child: &Child, name: &str, patience: Duration, fault: Fault) -> Fault {
+    if let Fault::Broken(reason) = &fault
+        && reason == super::reader::NO_DATA
+    {
+        child.kill();
+        let seconds = patience.as_secs_f64();
+        return Fault::Broken(format!(
+            "ffmpeg gave no data for {seconds} s and was stopped"
+        ));
+    }
+    complaint(child, name, Duration::from_millis(500)).map_or(fault, Fault::Broken)
+}
+
+/// What the ended child has to complain about, if anything.
+fn complaint(child: &Child, name: &str, patience: Duration) -> Option<String> {
+    let Some(outcome) = child.finish(patience) else {
+        return Some("ffmpeg does not end".into());
+    };
+    let status = match outcome.status {
+        Ok(status) => status,
+        Err(error) => return Some(format!("the end of ffmpeg is unknown: {error}")),
+    };
+    let word = |at: usize| outcome.words.get(at).filter(|w| !w.is_empty());
+    if let Some(signal) = status.signal() {
+        return Some(format!("ffmpeg was killed by signal {signal}"));
+    }
+    let words = if status.success() {
+        word(1)
+    } else {
+        word(0).or_else(|| word(1))
+    };
+    match words {
+        Some(line) => Some(format!("ffmpeg says: {}", plain(line, name))),
+        None if status.success() => None,
+        None => Some(format!("ffmpeg failed without a word ({status})")),
+    }
+}
+
+impl ClipReader for Ffmpeg {
+    fn frame_interval_ns(&self) -> Option<u64> {
+        self.nut.frame_interval_ns()
+    }
+
+    fn next_frame(&mut self, frame: &mut Frame, deadline_ns: u64) -> Result<Step, Fault> {
+        match self.nut.next_frame(frame, deadline_ns) {
+            Ok(Step::End) => match complaint(&self.child, &self.name, self.patience) {
+                Some(reason) => Err(Fault::Broken(reason)),
+                None => Ok(Step::End),
+            },
+            Err(fault) => Err(explain(&self.child, &self.name, self.patience, fault)),
+            step => step,
+        }
+    }
+
+    fn frame_bytes(&self) -> usize {
+        self.nut.frame_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_ffmpeg_are_cut_to_what_the_sentence_needs() {
+        let name = "file:/tmp/a.mp4";
+        for (line, expected) in [
+            (
+                "[error] file:/tmp/a.mp4: Invalid data found",
+                "Invalid data found",
+            ),
+            (
+                "[mov @ 0x55] [error] moov atom not found",
+                "moov atom not found",
+            ),
+            ("[fatal] /tmp/a.mp4: Invalid", "Invalid"),
+            ("plain", "plain"),
+            ("[unclosed", "[unclosed"),
+        ] {
+            assert_eq!(plain(line, name), expected);
+        }
+    }
+
+    #[test]
+    fn warnings_are_no_errors_unless_they_tell_of_a_cut() {
+        let mut kept = Vec::new();
+        keep(&mut kept, "[warning] deprecated pixel format");
+        assert_eq!(kept, ["", ""]);
+        keep(&mut kept, "[avi] [warning] Packet corrupt (stream = 0)");
+        keep(&mut kept, "[error] last words");
+        keep(&mut kept, "");
+        assert_eq!(
+            kept,
+            [
+                "[error] last words",
+                "[avi] [warning] Packet corrupt (stream = 0)"
+            ]
+        );
+    }
+}
