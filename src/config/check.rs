@@ -1,7 +1,7 @@
 //! Ranges of single settings and contradictions between them.
 
 use super::layers::Problem;
-use super::{Config, SchedClass, SourceKind, Stage};
+use super::{Class, Config, SourceKind, Stage};
 
 /// The first problem of `config`.
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
@@ -96,9 +96,9 @@ fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
         return Ok(());
     }
     let class = match settings.class {
-        SchedClass::Other => "fifo and rr know",
-        SchedClass::Fifo => "fifo knows",
-        SchedClass::Rr => "rr knows",
+        Class::Other => "fifo and rr know",
+        Class::Fifo => "fifo knows",
+        Class::Rr => "rr knows",
     };
     Err(Problem {
         key: super::placement::keys_of(stage).priority,

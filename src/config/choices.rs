@@ -1,118 +1,97 @@
 //! The settings that are a choice among names, and those with a small syntax of
 //! their own.
 
-use super::value::{Setting, Value, after_colon, choices, literal};
-use crate::telemetry::MAX_EXITS;
+use super::value::{Setting, Value, literal, named};
+use crate::gates::ExitPolicy;
+use crate::pipeline::{OnError, Policy, Stage, WaitStrategy};
+use crate::tensor::PixelFormat;
 use std::path::PathBuf;
 use toml::de::DeValue;
 
-choices! {
-    /// Where frames come from.
-    SourceKind: "clip" Clip "Clip files.",
-    "generator" Generator "Generated scenes: a synthetic camera.",
-}
-
-choices! {
-    /// How fast frames are taken from their source.
-    Pace: "auto" Auto "Clips as fast as possible, the generator in real time.",
-    "fast" Fast "As fast as they can be had.",
-    "realtime" Realtime "At the rate of their timestamps.",
-}
-
-choices! {
-    /// What happens to a captured frame while infer is busy.
-    DropPolicy: "auto" Auto "`block` for clips as fast as possible, `newest` in real time.",
-    "block" Block "Capture waits: every frame is inferred.",
-    "newest" Newest "A newer frame takes its place.",
-}
-
-choices! {
-    /// What runs the segments.
-    EngineKind: "cpu" Cpu "The CPU.",
-}
-
-choices! {
-    /// How a stage that runs dry waits for the next frame.
-    Wait: "hybrid" Hybrid "Sleep until shortly before the predicted arrival, spin briefly, then park.",
-    "spin" Spin "Never leave the core; shortest, and only for a thread with a core of its own.",
-    "park" Park "Sleep in the kernel until woken.",
-}
-
-choices! {
-    /// How one stage waits, where it differs from the rest.
-    StageWait: "auto" Auto "As `pipeline.wait` says.",
-    "hybrid" Hybrid "As [`Wait::Hybrid`].",
-    "spin" Spin "As [`Wait::Spin`].",
-    "park" Park "As [`Wait::Park`].",
-}
-
-choices! {
-    /// What happens when the host refuses a core or a scheduling class.
-    OnError: "warn" Warn "Say so once and go on without it.",
-    "strict" Strict "Refuse to start.",
-}
-
-choices! {
-    /// Scheduling class of a thread.
-    SchedClass: "other" Other "The kernel's fair share.",
-    "fifo" Fifo "`SCHED_FIFO`.",
-    "rr" Rr "`SCHED_RR`.",
-}
-
-choices! {
-    /// When the live status line is shown.
-    StatusMode: "auto" Auto "When standard error is a terminal.",
-    "always" Always "Always; one line a second where there is no terminal.",
-    "never" Never "Never.",
-}
-
-choices! {
-    /// A stage of the pipeline, in the frame's order.
-    Stage: "capture" Capture "Owns the source.",
-    "infer" Infer "Converts and runs the segments.",
-    "gate" Gate "Owns the temporal state and decides the exit.",
-    "sink" Sink "Owns outputs and statistics.",
-}
-
-/// Which exit a frame takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum ExitPolicy {
-    /// The first one whose gate says so.
+/// Where frames come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Clip files.
     #[default]
-    Gates,
-    /// Always this one, counted from 1.
-    Always(u8),
-    /// The first one whose softmax reaches this.
-    Softmax(f32),
+    Clip,
+    /// Generated scenes: a synthetic camera.
+    Generator,
 }
+
+named!(SourceKind: "clip" Clip, "generator" Generator);
+
+/// How fast frames are taken from their source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Clips as fast as possible, the generator in real time.
+    #[default]
+    Auto,
+    /// As fast as they can be had.
+    Fast,
+    /// At the rate of their timestamps.
+    Realtime,
+}
+
+named!(Pace: "auto" Auto, "fast" Fast, "realtime" Realtime);
+
+/// What runs the segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The CPU.
+    #[default]
+    Cpu,
+}
+
+named!(EngineKind: "cpu" Cpu);
+
+/// Scheduling class of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Class {
+    /// The kernel's fair share.
+    #[default]
+    Other,
+    /// `SCHED_FIFO`.
+    Fifo,
+    /// `SCHED_RR`.
+    Rr,
+}
+
+named!(Class: "other" Other, "fifo" Fifo, "rr" Rr);
+
+/// When the live status line is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusMode {
+    /// When standard error is a terminal.
+    #[default]
+    Auto,
+    /// Always; one line a second where there is no terminal.
+    Always,
+    /// Never.
+    Never,
+}
+
+named!(StatusMode: "auto" Auto, "always" Always, "never" Never);
+
+named!(Policy: "auto" Auto, "block" Block, "newest" Newest);
+named!(OnError: "warn" Warn, "strict" Strict);
+named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
+named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
+named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "i420" I420, "i422" I422, "i444" I444);
 
 impl Setting for ExitPolicy {
-    fn hint() -> Option<String> {
-        Some("gates|always:K|softmax:P".into())
+    fn hint() -> Option<&'static str> {
+        Some("gates|always:K|softmax:P")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
-        let text = value.text().unwrap_or_default();
-        if text == "gates" {
-            return Ok(Self::Gates);
-        }
-        let always = after_colon(text, "always")
-            .filter(|&exit| exit >= 1 && usize::from(exit) <= MAX_EXITS)
-            .map(Self::Always);
-        let softmax = after_colon(text, "softmax")
-            .filter(|&p| p > 0.0 && p <= 1.0)
-            .map(Self::Softmax);
-        always.or(softmax).ok_or_else(|| {
-            value.is_not(format_args!(
-                "gates, always:K (exit 1 to {MAX_EXITS}) or softmax:P (0 < P <= 1)"
-            ))
-        })
+        value
+            .text()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                value.is_not("gates, always:K (K from 1), softmax:P (0 < P <= 1) or softmax")
+            })
     }
     fn show(&self) -> Option<String> {
-        Some(literal(&match self {
-            Self::Gates => "gates".to_owned(),
-            Self::Always(exit) => format!("always:{exit}"),
-            Self::Softmax(p) => format!("softmax:{p}"),
-        }))
+        Some(literal(&self.to_string()))
     }
 }
 
@@ -129,8 +108,8 @@ pub enum CoreChoice {
 }
 
 impl Setting for CoreChoice {
-    fn hint() -> Option<String> {
-        Some("auto|any|N".into())
+    fn hint() -> Option<&'static str> {
+        Some("auto|any|N")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         match value.text() {
@@ -161,8 +140,8 @@ pub enum Threads {
 }
 
 impl Setting for Threads {
-    fn hint() -> Option<String> {
-        Some("auto|capture,infer+gate,sink".into())
+    fn hint() -> Option<&'static str> {
+        Some("auto|capture,infer+gate,sink")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         if value.text() == Some("auto") {
@@ -191,7 +170,7 @@ impl Setting for Threads {
                 })
                 .collect::<Result<Vec<Vec<_>>, _>>()?,
         };
-        let in_order = groups.iter().flatten().eq(Stage::ALL);
+        let in_order = groups.iter().flatten().copied().eq(Stage::ALL);
         if in_order && groups.iter().all(|group| !group.is_empty()) {
             Ok(Self::Groups(groups))
         } else {
@@ -231,8 +210,8 @@ pub enum OutputTo {
 }
 
 impl Setting for OutputTo {
-    fn hint() -> Option<String> {
-        Some("none|stdout|PATH|unixgram:PATH".into())
+    fn hint() -> Option<&'static str> {
+        Some("none|stdout|PATH|unixgram:PATH")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         match value.text() {

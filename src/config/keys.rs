@@ -17,7 +17,7 @@ pub struct Key {
     pub doc: &'static str,
     pub(super) set: fn(&mut Config, &Value<'_>) -> Result<(), String>,
     pub(super) show: fn(&Config) -> Option<String>,
-    hint: fn(&Config) -> Option<String>,
+    hint: fn(&Config) -> Option<&'static str>,
 }
 
 impl Key {
@@ -29,7 +29,7 @@ impl Key {
 
     /// What stands for the value in help; `None` for a switch.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<&'static str> {
         (self.hint)(&Config::default())
     }
 
@@ -40,7 +40,7 @@ impl Key {
     }
 }
 
-fn hint_of<T: Setting>(_: &T) -> Option<String> {
+fn hint_of<T: Setting>(_: &T) -> Option<&'static str> {
     T::hint()
 }
 
@@ -73,7 +73,7 @@ pub static KEYS: &[Key] = keys! {
     common "source.pace" "pace" source.pace =>
         "fast: as fast as frames can be had; realtime: at the rate of their timestamps; auto: clips fast, the generator in real time."
     rare "source.policy" "drop-policy" source.policy =>
-        "While infer is busy: block makes capture wait, newest lets a newer frame replace the waiting one; auto: newest in real time, else block."
+        "While infer is busy: block makes capture wait, newest lets a newer frame replace the waiting one; auto: newest for live sources, else block."
     rare "source.sample" "sample" source.sample =>
         "Sample the source at the frame interval that the bundle was trained on; false: infer every frame."
     rare "source.raw_format" "raw-format" source.raw_format =>
@@ -105,7 +105,7 @@ pub static KEYS: &[Key] = keys! {
     common "bundle.path" "bundle" bundle.path =>
         "The bundle: network, heads and thresholds. Unset: engines/mobilenetv2-e5, looked for beside the executable, in the source tree it was built from and in the current folder."
     common "exit.policy" "exit-policy" exit.policy =>
-        "gates: leave at the first exit whose gate says so; always:K: at exit K, counted from 1; softmax:P: at the first exit whose top class reaches probability P."
+        "gates: leave at the first exit whose gate says so; always:K: at exit K, counted from 1; softmax:P: at the first exit whose top class reaches probability P, or the bundle's own one without P."
     rare "pipeline.threads" "threads" pipeline.threads =>
         "Which stages share a thread, as [[\"capture\"], [\"infer\", \"gate\"], [\"sink\"]] here or capture,infer+gate,sink on the command line; auto: four threads, or one on a single core."
     rare "pipeline.slots" "slots" pipeline.slots =>
@@ -124,32 +124,24 @@ pub static KEYS: &[Key] = keys! {
         "Scheduling class of the capture thread."
     rare "stage.capture.priority" "capture-priority" stage.capture.priority =>
         "Its priority under fifo and rr, 1 to 99."
-    rare "stage.capture.wait" "capture-wait" stage.capture.wait =>
-        "How the capture thread waits; auto: as pipeline.wait says."
     rare "stage.infer.core" "infer-core" stage.infer.core =>
         "Core of the infer thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.infer.class" "infer-class" stage.infer.class =>
         "Scheduling class of the infer thread."
     rare "stage.infer.priority" "infer-priority" stage.infer.priority =>
         "Its priority under fifo and rr, 1 to 99."
-    rare "stage.infer.wait" "infer-wait" stage.infer.wait =>
-        "How the infer thread waits; auto: as pipeline.wait says."
     rare "stage.gate.core" "gate-core" stage.gate.core =>
         "Core of the gate thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.gate.class" "gate-class" stage.gate.class =>
         "Scheduling class of the gate thread."
     rare "stage.gate.priority" "gate-priority" stage.gate.priority =>
         "Its priority under fifo and rr, 1 to 99."
-    rare "stage.gate.wait" "gate-wait" stage.gate.wait =>
-        "How the gate thread waits; auto: as pipeline.wait says."
     rare "stage.sink.core" "sink-core" stage.sink.core =>
         "Core of the sink thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.sink.class" "sink-class" stage.sink.class =>
         "Scheduling class of the sink thread."
     rare "stage.sink.priority" "sink-priority" stage.sink.priority =>
         "Its priority under fifo and rr, 1 to 99."
-    rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
-        "How the sink thread waits; auto: as pipeline.wait says."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

@@ -4,6 +4,7 @@
 use super::keys::{KEYS, Key};
 use super::value::Value;
 use super::{Config, ConfigError, SourceKind, check};
+use crate::pipeline::Placement;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ impl Layers {
     ///
     /// # Errors
     /// When the settings do not fit together or name a core that is not there.
-    pub fn placement(&self, cores: &[usize]) -> Result<super::Placement, ConfigError> {
+    pub fn placement(&self, cores: &[usize]) -> Result<Placement, ConfigError> {
         super::placement::place(&self.config, cores).map_err(|problem| self.locate(problem))
     }
 

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! let config = e4::config::Config::from_toml("[exit]\npolicy = \"always:5\"", "e4.toml")?;
-//! assert_eq!(config.exit.policy, e4::config::ExitPolicy::Always(5));
+//! assert_eq!(config.exit.policy, e4::gates::ExitPolicy::Always(5));
 //!
 //! let error = e4::config::Config::from_toml("[exit]\npolcy = \"gates\"", "e4.toml");
 //! assert_eq!(
@@ -26,20 +26,19 @@ mod check;
 mod choices;
 mod keys;
 mod layers;
-pub mod placement;
+mod placement;
 mod print;
 #[cfg(test)]
 mod tests;
 mod value;
 
-pub use choices::{
-    CoreChoice, DropPolicy, EngineKind, ExitPolicy, OnError, OutputTo, Pace, SchedClass,
-    SourceKind, Stage, StageWait, StatusMode, Threads, Wait,
-};
+pub use choices::{Class, CoreChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode, Threads};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
-pub use placement::{Placement, ThreadPlan, default_placement};
+pub use placement::default_placement;
 
+use crate::gates::ExitPolicy;
+use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
 use crate::tensor::PixelFormat;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +75,7 @@ pub struct SourceConfig {
     /// How fast frames are taken.
     pub pace: Pace,
     /// What happens to frames while infer is busy.
-    pub policy: DropPolicy,
+    pub policy: Policy,
     /// Sample at the bundle's frame interval.
     pub sample: bool,
     /// Layout of raw clips.
@@ -96,23 +95,13 @@ pub struct SourceConfig {
 }
 
 impl SourceConfig {
-    /// The pace, with `auto` resolved: never [`Pace::Auto`].
+    /// True when frames are taken at the rate of their timestamps.
     #[must_use]
-    pub fn resolved_pace(&self) -> Pace {
-        match (self.pace, self.kind) {
-            (Pace::Auto, SourceKind::Clip) => Pace::Fast,
-            (Pace::Auto, SourceKind::Generator) => Pace::Realtime,
-            (pace, _) => pace,
-        }
-    }
-
-    /// The drop policy, with `auto` resolved: never [`DropPolicy::Auto`].
-    #[must_use]
-    pub fn resolved_policy(&self) -> DropPolicy {
-        match (self.policy, self.resolved_pace()) {
-            (DropPolicy::Auto, Pace::Realtime) => DropPolicy::Newest,
-            (DropPolicy::Auto, _) => DropPolicy::Block,
-            (policy, _) => policy,
+    pub fn realtime(&self) -> bool {
+        match self.pace {
+            Pace::Auto => self.kind == SourceKind::Generator,
+            Pace::Fast => false,
+            Pace::Realtime => true,
         }
     }
 }
@@ -125,7 +114,7 @@ impl Default for SourceConfig {
             repeat: false,
             frames: None,
             pace: Pace::default(),
-            policy: DropPolicy::default(),
+            policy: Policy::default(),
             sample: true,
             raw_format: None,
             raw_width: None,
@@ -197,7 +186,7 @@ pub struct PipelineConfig {
     /// Frames that may be under way at once.
     pub slots: u32,
     /// How a stage waits.
-    pub wait: Wait,
+    pub wait: WaitStrategy,
     /// Start the next segment before the verdict.
     pub speculate: bool,
     /// Milliseconds until a stage counts as stalled; 0: never.
@@ -210,8 +199,8 @@ impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
             threads: Threads::default(),
-            slots: 4,
-            wait: Wait::default(),
+            slots: 6,
+            wait: WaitStrategy::default(),
             speculate: true,
             watchdog_ms: 10_000,
             on_error: OnError::default(),
@@ -251,20 +240,17 @@ pub struct StageConfig {
     /// Core it is pinned to.
     pub core: CoreChoice,
     /// Scheduling class.
-    pub class: SchedClass,
+    pub class: Class,
     /// Priority under fifo and rr.
     pub priority: u8,
-    /// How it waits.
-    pub wait: StageWait,
 }
 
 impl Default for StageConfig {
     fn default() -> Self {
         Self {
             core: CoreChoice::default(),
-            class: SchedClass::default(),
+            class: Class::default(),
             priority: 10,
-            wait: StageWait::default(),
         }
     }
 }
@@ -315,6 +301,20 @@ impl Config {
         let mut layers = Layers::default();
         layers.file(file)?;
         layers.finish()
+    }
+
+    /// Places the stages on `cores`, the numbers of those this process may use.
+    ///
+    /// # Errors
+    /// When stages of one thread are given different settings, a core is not
+    /// there, or a thread would spin where it must not.
+    pub fn placement(&self, cores: &[usize]) -> Result<Placement, ConfigError> {
+        placement::place(self, cores).map_err(|problem| ConfigError::Setting {
+            place: Place::Default {
+                key: problem.key.into(),
+            },
+            reason: problem.reason,
+        })
     }
 }
 

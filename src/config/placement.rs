@@ -6,75 +6,15 @@
 //! given by number is left to it.
 
 use super::layers::Problem;
-use super::{Config, ConfigError, CoreChoice, Place, SchedClass, Stage, StageWait, Threads, Wait};
-
-/// One thread of the pipeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThreadPlan {
-    /// Its stages, in the frame's order.
-    pub stages: Vec<Stage>,
-    /// The core it is pinned to, if it is.
-    pub core: Option<usize>,
-    /// True when another thread of the pipeline runs, or may run, on its core.
-    pub shared: bool,
-    /// Scheduling class.
-    pub class: SchedClass,
-    /// Priority under fifo and rr.
-    pub priority: u8,
-    /// How it waits for a frame.
-    pub wait: Wait,
-}
-
-/// Every thread of the pipeline, in the frame's order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement {
-    /// The threads; their stages are all four, each once.
-    pub threads: Vec<ThreadPlan>,
-}
-
-impl Placement {
-    /// Places the stages as `config` says on `cores`, the numbers of those this
-    /// process may use.
-    ///
-    /// # Errors
-    /// When stages of one thread are given different settings, a core is not
-    /// there, or a thread would spin where it must not.
-    pub fn resolve(config: &Config, cores: &[usize]) -> Result<Self, ConfigError> {
-        place(config, cores).map_err(|problem| ConfigError::Setting {
-            place: Place::Default {
-                key: problem.key.into(),
-            },
-            reason: problem.reason,
-        })
-    }
-
-    /// The thread that runs `stage`.
-    #[must_use]
-    pub fn thread_of(&self, stage: Stage) -> Option<&ThreadPlan> {
-        self.threads.iter().find(|t| t.stages.contains(&stage))
-    }
-}
+use super::{Class, Config, CoreChoice, Threads};
+use crate::pipeline::{Placement, Stage, ThreadPlan};
+use crate::rt::SchedClass;
 
 /// The placement of the default configuration on `cores`.
 #[must_use]
 pub fn default_placement(cores: &[usize]) -> Placement {
-    let groups = groups(&Threads::Auto, cores);
-    let choices = vec![CoreChoice::Auto; groups.len()];
-    let placed = spread(&groups, &choices, cores);
-    let plans = groups
-        .into_iter()
-        .zip(placed)
-        .map(|(stages, core)| ThreadPlan {
-            stages,
-            core,
-            shared: false,
-            class: SchedClass::default(),
-            priority: super::StageConfig::default().priority,
-            wait: Wait::default(),
-        });
-    let mut threads: Vec<_> = plans.collect();
-    mark_shared(&mut threads, cores.len());
-    Placement { threads }
+    // Nothing in the defaults can be refused; one thread would do in any case.
+    place(&Config::default(), cores).unwrap_or_else(|_| Placement::fused())
 }
 
 /// The names of one stage's keys.
@@ -82,7 +22,6 @@ pub(super) struct StageKeys {
     pub core: &'static str,
     pub class: &'static str,
     pub priority: &'static str,
-    pub wait: &'static str,
 }
 
 macro_rules! stage_keys {
@@ -91,7 +30,6 @@ macro_rules! stage_keys {
             core: concat!("stage.", $stage, ".core"),
             class: concat!("stage.", $stage, ".class"),
             priority: concat!("stage.", $stage, ".priority"),
-            wait: concat!("stage.", $stage, ".wait"),
         }
     };
 }
@@ -117,30 +55,30 @@ pub(super) fn place(config: &Config, cores: &[usize]) -> Result<Placement, Probl
         if let Some(missing) = core.filter(|core| !cores.contains(core)) {
             return Err(absent_core(config, group, missing, cores));
         }
-        let default = super::StageConfig::default().priority;
-        let wait = common(group, |s| config.stage.get(s).wait, |s| keys_of(s).wait)?;
         threads.push(ThreadPlan {
             stages: group.clone(),
             core,
-            shared: false,
-            class: common(group, |s| config.stage.get(s).class, |s| keys_of(s).class)?,
-            priority: common_or(
-                default,
-                group,
-                |s| config.stage.get(s).priority,
-                |s| keys_of(s).priority,
-            )?,
-            wait: match wait {
-                StageWait::Auto => config.pipeline.wait,
-                StageWait::Hybrid => Wait::Hybrid,
-                StageWait::Spin => Wait::Spin,
-                StageWait::Park => Wait::Park,
-            },
+            class: class(config, group)?,
         });
     }
-    mark_shared(&mut threads, cores.len());
-    spinning(config, &threads)?;
-    Ok(Placement { threads })
+    let placement = Placement::new(threads).map_err(|error| Problem {
+        key: "pipeline.threads",
+        reason: error.to_string(),
+    })?;
+    spinning(config, &placement)?;
+    Ok(placement)
+}
+
+fn class(config: &Config, group: &[Stage]) -> Result<SchedClass, Problem> {
+    let default = super::StageConfig::default().priority;
+    let class = common(group, |s| config.stage.get(s).class, |s| keys_of(s).class)?;
+    let priority = |s| config.stage.get(s).priority;
+    let priority = common_or(default, group, priority, |s| keys_of(s).priority)?;
+    Ok(match class {
+        Class::Other => SchedClass::Other,
+        Class::Fifo => SchedClass::Fifo(priority),
+        Class::Rr => SchedClass::RoundRobin(priority),
+    })
 }
 
 fn groups(threads: &Threads, cores: &[usize]) -> Vec<Vec<Stage>> {
@@ -220,53 +158,33 @@ fn spread(groups: &[Vec<Stage>], choices: &[CoreChoice], cores: &[usize]) -> Vec
         .collect()
 }
 
-fn mark_shared(threads: &mut [ThreadPlan], cores: usize) {
-    let placed: Vec<_> = threads.iter().map(|thread| thread.core).collect();
-    for (index, thread) in threads.iter_mut().enumerate() {
-        thread.shared = match thread.core {
-            Some(core) => placed
-                .iter()
-                .enumerate()
-                .any(|(other, &at)| other != index && at == Some(core)),
-            None => placed.len() > cores.max(1),
-        };
-    }
-}
-
 /// A thread that spins starves whoever shares its core, and under a real-time
 /// class the kernel stops it for tens of milliseconds.
-fn spinning(config: &Config, threads: &[ThreadPlan]) -> Result<(), Problem> {
-    for (index, thread) in threads
-        .iter()
-        .enumerate()
-        .filter(|(_, t)| t.wait == Wait::Spin)
-    {
-        let asked = thread
-            .stages
-            .iter()
-            .find(|&&s| config.stage.get(s).wait == StageWait::Spin);
-        let key = asked.map_or("pipeline.wait", |&stage| keys_of(stage).wait);
-        let name = thread.stages.first().map_or("", |stage| stage.name());
-        if thread.shared {
-            let mate = threads
-                .iter()
-                .enumerate()
-                .find(|(other, t)| {
-                    *other != index && (thread.core.is_none() || t.core == thread.core)
-                })
-                .and_then(|(_, t)| t.stages.first())
-                .map_or("another thread", |stage| stage.name());
-            let reason = format!(
-                "{name} would spin on a core that it shares with {mate}; use hybrid or park, or give each a core of its own"
+fn spinning(config: &Config, placement: &Placement) -> Result<(), Problem> {
+    if config.pipeline.wait.allowed_on_shared_core() {
+        return Ok(());
+    }
+    let refuse = |stage: Stage, reason: &str| {
+        Err(Problem {
+            key: "pipeline.wait",
+            reason: format!("the {stage} thread would spin {reason}"),
+        })
+    };
+    for thread in placement.threads() {
+        let Some(&stage) = thread.stages.first() else {
+            continue;
+        };
+        if placement.shares_core(stage) {
+            return refuse(
+                stage,
+                "on a core that it shares with another; use hybrid or park, or give each thread a core of its own",
             );
-            return Err(Problem { key, reason });
         }
         if thread.class != SchedClass::Other {
-            let reason = format!(
-                "{name} would spin in class {}, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
-                thread.class.name()
+            return refuse(
+                stage,
+                "in a real-time class, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
             );
-            return Err(Problem { key, reason });
         }
     }
     Ok(())

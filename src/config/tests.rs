@@ -1,4 +1,5 @@
 use super::*;
+use crate::rt::SchedClass;
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -42,7 +43,6 @@ fn other(key: &str) -> &'static str {
         key if key.ends_with(".core") => "1",
         key if key.ends_with(".class") => "fifo",
         key if key.ends_with(".priority") => "50",
-        key if key.ends_with(".wait") => "spin",
         _ => panic!("no value for {key}"),
     }
 }
@@ -180,11 +180,11 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
         ),
         (
             "[exit]\npolicy = \"always:0\"",
-            "e4.toml:2: exit.policy: \"always:0\" is not gates, always:K (exit 1 to 8) or softmax:P (0 < P <= 1)",
+            "e4.toml:2: exit.policy: \"always:0\" is not gates, always:K (K from 1), softmax:P (0 < P <= 1) or softmax",
         ),
         (
             "[exit]\npolicy = \"softmax:nan\"",
-            "e4.toml:2: exit.policy: \"softmax:nan\" is not gates, always:K (exit 1 to 8) or softmax:P (0 < P <= 1)",
+            "e4.toml:2: exit.policy: \"softmax:nan\" is not gates, always:K (K from 1), softmax:P (0 < P <= 1) or softmax",
         ),
         (
             "[engine]\nkind = \"gpu\"",
@@ -286,24 +286,22 @@ fn contradictions_are_refused_not_ignored() {
 }
 
 #[test]
-fn pace_and_policy_follow_the_source_unless_set() {
-    let clip = Config::default().source;
-    assert_eq!(
-        (clip.resolved_pace(), clip.resolved_policy()),
-        (Pace::Fast, DropPolicy::Block)
+fn the_pace_follows_the_source_unless_set() {
+    assert!(!Config::default().source.realtime());
+    assert!(
+        parse("[source]\nkind = \"generator\"")
+            .unwrap()
+            .source
+            .realtime()
     );
-    let live = parse("[source]\nkind = \"generator\"").unwrap().source;
-    assert_eq!(
-        (live.resolved_pace(), live.resolved_policy()),
-        (Pace::Realtime, DropPolicy::Newest)
+    assert!(
+        parse("[source]\npace = \"realtime\"")
+            .unwrap()
+            .source
+            .realtime()
     );
-    let paced = parse("[source]\npace = \"realtime\"\npolicy = \"block\"")
-        .unwrap()
-        .source;
-    assert_eq!(
-        (paced.resolved_pace(), paced.resolved_policy()),
-        (Pace::Realtime, DropPolicy::Block)
-    );
+    let fast = "[source]\nkind = \"generator\"\npace = \"fast\"";
+    assert!(!parse(fast).unwrap().source.realtime());
 }
 
 fn place(text: &str, cores: &[usize]) -> Result<Vec<(String, Option<usize>, bool)>, String> {
@@ -311,11 +309,11 @@ fn place(text: &str, cores: &[usize]) -> Result<Vec<(String, Option<usize>, bool
     layers.text(text, "e4.toml").map_err(|e| e.to_string())?;
     let placement = layers.placement(cores).map_err(|e| e.to_string())?;
     Ok(placement
-        .threads
+        .threads()
         .iter()
         .map(|t| {
             let stages: Vec<_> = t.stages.iter().map(|s| s.name()).collect();
-            (stages.join("+"), t.core, t.shared)
+            (stages.join("+"), t.core, placement.shares_core(t.stages[0]))
         })
         .collect())
 }
@@ -345,8 +343,8 @@ fn the_default_placement_follows_the_number_of_cores() {
         .map(|(core, s)| thread(s, core, false))
         .collect();
     assert_eq!(place("", &[4, 5, 6, 7, 8]), Ok(wanted));
-    for cores in [&[][..], &[3], &[0, 1], &[0, 1, 2, 3]] {
-        let by_config = Placement::resolve(&Config::default(), cores).unwrap();
+    for cores in [&[3][..], &[0, 1], &[0, 1, 2, 3]] {
+        let by_config = Config::default().placement(cores).unwrap();
         assert_eq!(default_placement(cores), by_config);
     }
 }
@@ -389,28 +387,28 @@ fn placements_that_cannot_be_are_refused_by_key() {
         ),
         (
             "[pipeline]\nwait = \"spin\"".to_owned(),
-            "e4.toml:2: pipeline.wait: capture would spin on a core that it shares with gate; use hybrid or park, or give each a core of its own",
+            "e4.toml:2: pipeline.wait: the capture thread would spin on a core that it shares with another; use hybrid or park, or give each thread a core of its own",
         ),
         (
-            "stage.sink.wait = \"spin\"".to_owned(),
-            "e4.toml:1: stage.sink.wait: sink would spin on a core that it shares with capture; use hybrid or park, or give each a core of its own",
-        ),
-        (
-            "stage.infer.wait = \"spin\"\nstage.infer.class = \"fifo\"".to_owned(),
-            "e4.toml:1: stage.infer.wait: infer would spin in class fifo, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
+            format!("{fused}wait = \"spin\"\n[stage]\ninfer.class = \"fifo\""),
+            "e4.toml:3: pipeline.wait: the capture thread would spin in a real-time class, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
         ),
     ];
     for (text, wanted) in cases {
         assert_eq!(place(&text, &[0, 1]).unwrap_err(), wanted);
     }
-    assert!(place("stage.infer.wait = \"spin\"", &[0, 1]).is_ok());
+    assert!(place(&format!("{fused}wait = \"spin\""), &[0, 1]).is_ok());
     assert!(place("pipeline.wait = \"spin\"", &[0, 1, 2, 3]).is_ok());
-    let unpinned = "stage.capture.core = \"any\"\nstage.capture.wait = \"spin\"";
-    assert!(
-        place(unpinned, &[0, 1])
-            .unwrap_err()
-            .starts_with("e4.toml:2: stage.capture.wait")
-    );
+}
+
+#[test]
+fn a_thread_takes_class_and_priority_from_any_of_its_stages() {
+    let text = "pipeline.threads = \"capture,infer+gate,sink\"\n\
+        [stage]\ngate = { class = \"rr\", priority = 40 }";
+    let placement = parse(text).unwrap().placement(&[0, 1]).unwrap();
+    let classes: Vec<_> = placement.threads().iter().map(|t| t.class).collect();
+    let rr = SchedClass::RoundRobin(40);
+    assert_eq!(classes, [SchedClass::Other, rr, SchedClass::Other]);
 }
 
 proptest! {

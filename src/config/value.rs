@@ -1,10 +1,8 @@
 //! Values of settings: from a TOML item or a flag's text to a type, and back to
 //! the TOML literal that `--print-config` shows.
 
-use crate::tensor::PixelFormat;
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::str::FromStr;
 use toml::de::DeValue;
 
 /// A setting's value before it has a type.
@@ -69,7 +67,7 @@ impl<'a> Value<'a> {
 pub(super) trait Setting: Sized {
     /// What stands for the value in help: `N`, `fast|realtime`. `None` for a
     /// switch, whose flag needs no value.
-    fn hint() -> Option<String>;
+    fn hint() -> Option<&'static str>;
     /// Reads the value; the error says what is wrong with it.
     fn read(value: &Value<'_>) -> Result<Self, String>;
     /// The TOML literal; `None` when the setting is unset.
@@ -84,8 +82,8 @@ pub(super) fn literal(text: &str) -> String {
 macro_rules! whole_numbers {
     ($($type:ty),+) => {$(
         impl Setting for $type {
-            fn hint() -> Option<String> {
-                Some("N".into())
+            fn hint() -> Option<&'static str> {
+                Some("N")
             }
             fn read(value: &Value<'_>) -> Result<Self, String> {
                 value
@@ -104,8 +102,8 @@ macro_rules! whole_numbers {
 whole_numbers!(u8, u32, u64);
 
 impl Setting for f64 {
-    fn hint() -> Option<String> {
-        Some("X".into())
+    fn hint() -> Option<&'static str> {
+        Some("X")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         value.number().ok_or_else(|| value.is_not("a number"))
@@ -116,7 +114,7 @@ impl Setting for f64 {
 }
 
 impl Setting for bool {
-    fn hint() -> Option<String> {
+    fn hint() -> Option<&'static str> {
         None
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
@@ -132,8 +130,8 @@ impl Setting for bool {
 }
 
 impl Setting for PathBuf {
-    fn hint() -> Option<String> {
-        Some("PATH".into())
+    fn hint() -> Option<&'static str> {
+        Some("PATH")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         match value.text() {
@@ -147,7 +145,7 @@ impl Setting for PathBuf {
 }
 
 impl<T: Setting> Setting for Option<T> {
-    fn hint() -> Option<String> {
+    fn hint() -> Option<&'static str> {
         T::hint()
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
@@ -158,103 +156,42 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// Defines an enum whose values have one name each, and reads it from that name.
-macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident: $first:literal $first_variant:ident $first_doc:literal
-        $(, $text:literal $variant:ident $doc:literal)* $(,)?) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub enum $name {
-            #[doc = $first_doc]
-            #[default]
-            $first_variant,
-            $(#[doc = $doc] $variant,)*
-        }
+/// One of a few values, each with a name.
+pub(super) trait Named: Copy + 'static {
+    /// Every value with its name, the default first.
+    const NAMES: &'static [(&'static str, Self)];
+    /// The names with a bar between them.
+    const HINT: &'static str;
+}
 
-        impl $name {
-            /// Every value, the default first.
-            pub const ALL: &[Self] = &[Self::$first_variant $(, Self::$variant)*];
-
-            /// The name in configs and flags.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    Self::$first_variant => $first,
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
-        impl $crate::config::value::Named for $name {
-            fn all() -> &'static [Self] { Self::ALL }
-            fn name(&self) -> &'static str { Self::name(*self) }
+/// Gives names to the values of an enum.
+macro_rules! named {
+    ($type:ty: $first:literal $first_value:ident $(, $name:literal $value:ident)*) => {
+        impl $crate::config::value::Named for $type {
+            const NAMES: &'static [(&'static str, Self)] =
+                &[($first, Self::$first_value) $(, ($name, Self::$value))*];
+            const HINT: &'static str = concat!($first $(, "|", $name)*);
         }
     };
 }
-pub(super) use choices;
+pub(super) use named;
 
-/// One of a few values, each with a name.
-pub(super) trait Named: Copy + 'static {
-    fn all() -> &'static [Self];
-    fn name(&self) -> &'static str;
-}
-
-impl Named for PixelFormat {
-    fn all() -> &'static [Self] {
-        &[
-            Self::Gray8,
-            Self::Rgb24,
-            Self::Bgr24,
-            Self::Yuyv,
-            Self::Uyvy,
-            Self::Nv12,
-            Self::I420,
-            Self::I422,
-            Self::I444,
-        ]
-    }
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Gray8 => "gray8",
-            Self::Rgb24 => "rgb24",
-            Self::Bgr24 => "bgr24",
-            Self::Yuyv => "yuyv",
-            Self::Uyvy => "uyvy",
-            Self::Nv12 => "nv12",
-            Self::I420 => "i420",
-            Self::I422 => "i422",
-            Self::I444 => "i444",
-        }
-    }
-}
-
-/// The names of every value, `separator` between them.
-fn names<T: Named>(separator: &str) -> String {
-    let all: Vec<_> = T::all().iter().map(Named::name).collect();
-    all.join(separator)
-}
-
-impl<T: Named> Setting for T {
-    fn hint() -> Option<String> {
-        Some(names::<T>("|"))
+impl<T: Named + PartialEq> Setting for T {
+    fn hint() -> Option<&'static str> {
+        Some(T::HINT)
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
         let text = value.text();
-        T::all()
-            .iter()
-            .copied()
-            .find(|choice| Some(choice.name()) == text)
-            .ok_or_else(|| match T::all() {
-                [only] => value.is_not(format_args!("\"{}\"", only.name())),
-                _ => value.is_not(format_args!("one of {}", names::<T>(", "))),
+        let known = T::NAMES.iter().find(|(name, _)| Some(*name) == text);
+        known
+            .map(|&(_, choice)| choice)
+            .ok_or_else(|| match T::NAMES {
+                [(only, _)] => value.is_not(format_args!("\"{only}\"")),
+                _ => value.is_not(format_args!("one of {}", T::HINT.replace('|', ", "))),
             })
     }
     fn show(&self) -> Option<String> {
-        Some(literal(self.name()))
+        let name = T::NAMES.iter().find(|(_, choice)| choice == self);
+        name.map(|(name, _)| literal(name))
     }
-}
-
-/// Parses the part of `text` after `prefix` and a colon.
-pub(super) fn after_colon<T: FromStr>(text: &str, prefix: &str) -> Option<T> {
-    text.strip_prefix(prefix)?.strip_prefix(':')?.parse().ok()
 }

@@ -63,6 +63,7 @@ pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use predict::ArrivalPredictor;
+pub use sink::{Sink, SinkSetup};
 pub use stop::Stop;
 pub use strategy::{UnknownStrategy, WaitStrategy};
 pub use wait::{GUARD_NS, Notifier, Until, Waiter};

@@ -9,6 +9,7 @@
 //! Not guaranteed: that a file or standard output takes a line at once. Only a
 //! datagram never waits.
 
+use super::ResultSink;
 use crate::monotonic::now_ns;
 use crate::sync::Arc;
 use crate::telemetry::line::LineFormat;
@@ -20,23 +21,11 @@ use std::io;
 /// Time between two flushes.
 const FLUSH_NS: u64 = 200_000_000;
 
-/// Whether the run is to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Flow {
-    /// It is.
-    Continue,
-    /// Nobody reads any more, or an output failed.
-    Stop,
-}
-
 /// What a [`Sink`] is made from.
 #[derive(Debug)]
 pub struct SinkSetup {
     /// Class names of the bundle.
     pub labels: Vec<String>,
-    /// Class names that the source's labels index; empty: the bundle's.
-    pub source_labels: Vec<String>,
     /// MACs of each segment, one per exit.
     pub segment_macs: Vec<u64>,
     /// The run's counters.
@@ -68,15 +57,14 @@ impl Sink {
     pub fn new(setup: SinkSetup) -> Self {
         let SinkSetup {
             labels,
-            source_labels,
             segment_macs,
             drops,
             outputs,
             status,
         } = setup;
-        let format = LineFormat::new(&labels, &source_labels);
+        let format = LineFormat::new(&labels);
         Self {
-            totals: Aggregate::new(&segment_macs, &labels, &source_labels),
+            totals: Aggregate::new(&segment_macs),
             labels,
             line: Vec::with_capacity(format.longest()),
             format,
@@ -89,19 +77,9 @@ impl Sink {
         }
     }
 
-    /// Takes a result. After [`Flow::Stop`] it only counts.
-    pub fn accept(&mut self, result: &FrameResult) -> Flow {
-        if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
-            self.publish(result);
-        }
-        self.totals.record(result);
-        self.class = result.class;
-        self.tick(now_ns())
-    }
-
     /// To be called when no result has come for a while, so that what is held
     /// back gets out.
-    pub fn idle(&mut self) -> Flow {
+    pub fn idle(&mut self) -> bool {
         self.tick(now_ns())
     }
 
@@ -143,7 +121,7 @@ impl Sink {
         }
     }
 
-    fn tick(&mut self, now_ns: u64) -> Flow {
+    fn tick(&mut self, now_ns: u64) -> bool {
         if now_ns >= self.flush_ns {
             self.flush_ns = now_ns.saturating_add(FLUSH_NS);
             self.flush();
@@ -155,10 +133,7 @@ impl Sink {
                 .map_or("", String::as_str);
             status.update(now_ns, &self.totals, &self.drops, class);
         }
-        match self.end {
-            OutputEnd::Complete => Flow::Continue,
-            OutputEnd::Closed | OutputEnd::Failed(_) => Flow::Stop,
-        }
+        self.end == OutputEnd::Complete
     }
 
     fn flush(&mut self) {
@@ -167,6 +142,19 @@ impl Sink {
                 note(&mut self.end, output.as_ref(), &error);
             }
         }
+    }
+}
+
+impl ResultSink for Sink {
+    /// Takes a result; false once nobody reads any more or an output has failed.
+    /// Later results are only counted.
+    fn accept(&mut self, result: &FrameResult) -> bool {
+        if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
+            self.publish(result);
+        }
+        self.totals.record(result);
+        self.class = result.class;
+        self.tick(now_ns())
     }
 }
 
@@ -216,7 +204,6 @@ mod tests {
     fn sink(outputs: Vec<Box<dyn Output>>) -> Sink {
         Sink::new(SinkSetup {
             labels: names(&["walk"]),
-            source_labels: Vec::new(),
             segment_macs: vec![1, 1],
             drops: Arc::default(),
             outputs,
@@ -230,7 +217,7 @@ mod tests {
         let lines = [first.lines.clone(), second.lines.clone()];
         let mut sink = sink(vec![Box::new(first), Box::new(second)]);
         for _ in 0..3 {
-            assert_eq!(sink.accept(&frame(0)), Flow::Continue);
+            assert!(sink.accept(&frame(0)));
         }
         let report = sink.finish();
         assert_eq!((report.totals.results(), report.unsent), (3, 14));
@@ -250,10 +237,7 @@ mod tests {
             ..Recorder::default()
         })]);
         let flows = [0; 4].map(|exit| sink.accept(&frame(exit)));
-        assert_eq!(
-            flows,
-            [Flow::Continue, Flow::Continue, Flow::Stop, Flow::Stop]
-        );
+        assert_eq!(flows, [true, true, false, false]);
         let report = sink.finish();
         assert_eq!(report.output, OutputEnd::Closed);
         assert_eq!(report.totals.results(), 4, "a decided frame is a result");
@@ -266,7 +250,7 @@ mod tests {
             fails,
             ..Recorder::default()
         })]);
-        assert_eq!(sink.accept(&frame(0)), Flow::Stop);
+        assert!(!sink.accept(&frame(0)));
         let OutputEnd::Failed(reason) = sink.finish().output else {
             panic!("a failure must be reported");
         };
@@ -280,7 +264,7 @@ mod tests {
         let mut sink = sink(vec![Box::new(recorder)]);
         sink.drops
             .drop_frame(crate::telemetry::DropReason::Superseded);
-        assert_eq!(sink.accept(&frame(0)), Flow::Continue);
+        assert!(sink.accept(&frame(0)));
         assert!(lines.lock().unwrap()[0].ends_with(",\"drops\":1}\n"));
     }
 }

@@ -5,9 +5,8 @@
 //! 4-8 ns each when warm. Percentiles are exact to three digits; anything above
 //! ten minutes counts as ten minutes.
 //!
-//! Accuracy counts what is labelled and whose class the bundle knows. A frame is
-//! right when its own class is; a clip is right when the class at its last result
-//! is. The share of MACs is that of the backbone's segments that ran, against all
+//! Accuracy counts what is labelled. A frame is right when its own class is; a
+//! clip is right when the class at its last result is. The share of MACs is that of the backbone's segments that ran, against all
 //! of them for every frame; heads are not counted, as in the model card.
 
 use super::{FrameResult, MAX_EXITS};
@@ -60,7 +59,6 @@ pub struct Latencies {
 pub struct Aggregate {
     exits: Vec<u64>,
     segment_macs: Vec<u64>,
-    classes: Vec<Option<u16>>,
     latencies: Latencies,
     frames: Tally,
     clips: Tally,
@@ -69,25 +67,13 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// Totals for a bundle whose segments cost `segment_macs` and whose classes
-    /// are `labels`, over a source whose labels index `source_labels`. A source
-    /// without names of its own is taken to use the bundle's.
+    /// Totals for a bundle whose segments cost `segment_macs`.
     #[must_use]
-    pub fn new(segment_macs: &[u64], labels: &[String], source_labels: &[String]) -> Self {
-        let source_labels = if source_labels.is_empty() {
-            labels
-        } else {
-            source_labels
-        };
-        let class = |name| labels.iter().position(|label| label == name);
-        let classes = source_labels
-            .iter()
-            .map(|name| class(name).and_then(|index| u16::try_from(index).ok()));
+    pub fn new(segment_macs: &[u64]) -> Self {
         let exits = segment_macs.len().clamp(1, MAX_EXITS);
         Self {
             exits: vec![0; exits],
             segment_macs: segment_macs.to_vec(),
-            classes: classes.collect(),
             latencies: Latencies {
                 tensor: histogram(),
                 infer: histogram(),
@@ -126,10 +112,7 @@ impl Aggregate {
     }
 
     fn judge(&mut self, result: &FrameResult) {
-        let truth = result
-            .label
-            .and_then(|label| self.classes.get(usize::from(label)).copied().flatten());
-        let right = truth.map(|class| class == result.class);
+        let right = result.label.map(|label| label == result.class);
         if let Some(right) = right {
             self.frames.count(right);
         }
@@ -226,11 +209,11 @@ fn histogram() -> Histogram<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{frame, names};
+    use super::super::testing::frame;
     use super::*;
 
     fn aggregate() -> Aggregate {
-        Aggregate::new(&[10, 30, 60], &names(&["walk", "run"]), &[])
+        Aggregate::new(&[10, 30, 60])
     }
 
     #[test]
@@ -273,29 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn unlabelled_frames_and_classes_the_bundle_lacks_are_not_judged() {
-        let mut totals = Aggregate::new(&[1], &names(&["walk", "run"]), &names(&["jump", "run"]));
-        for label in [None, Some(0), Some(7)] {
-            let mut result = frame(0);
-            result.label = label;
-            totals.record(&result);
-        }
+    fn unlabelled_frames_and_clips_are_not_judged() {
+        let mut totals = aggregate();
+        totals.record(&frame(0));
         assert_eq!(totals.frame_accuracy().share(), None);
         assert_eq!(totals.clip_accuracy().share(), None);
         let mut result = frame(0);
-        (result.label, result.class) = (Some(1), 1);
+        (result.label, result.clip) = (Some(0), 1);
         totals.record(&result);
         assert_eq!(totals.frame_accuracy().share(), Some(1.0));
         assert_eq!(totals.clip_accuracy().share(), Some(1.0));
-    }
-
-    #[test]
-    fn a_source_may_number_its_classes_in_another_order() {
-        let mut totals = Aggregate::new(&[1], &names(&["walk", "run"]), &names(&["run", "walk"]));
-        let mut result = frame(0);
-        (result.label, result.class) = (Some(0), 1);
-        totals.record(&result);
-        assert_eq!(totals.frame_accuracy().share(), Some(1.0));
     }
 
     #[test]
@@ -320,7 +290,7 @@ mod tests {
 
     #[test]
     fn values_beyond_every_bound_are_kept_in_bounds() {
-        let mut totals = Aggregate::new(&[], &[], &[]);
+        let mut totals = Aggregate::new(&[]);
         let mut result = frame(0);
         result.exit = u8::MAX;
         (result.captured_ns, result.decided_ns) = (0, u64::MAX);

@@ -7,34 +7,25 @@
 use super::FrameResult;
 use std::io::{self, Write};
 
-/// Formats results for a bundle's and a source's class names.
+/// Formats results for a bundle's class names.
 #[derive(Clone, Debug)]
 pub struct LineFormat {
     classes: Vec<String>,
-    labels: Vec<String>,
 }
 
 impl LineFormat {
-    /// For a bundle whose classes are `labels` and a source whose labels index
-    /// `source_labels` (the bundle's, where it is empty).
+    /// For a bundle whose classes are `labels`.
     #[must_use]
-    pub fn new(labels: &[String], source_labels: &[String]) -> Self {
-        let source_labels = if source_labels.is_empty() {
-            labels
-        } else {
-            source_labels
-        };
-        let escape = |names: &[String]| names.iter().map(|n| json_string(n)).collect();
+    pub fn new(labels: &[String]) -> Self {
         Self {
-            classes: escape(labels),
-            labels: escape(source_labels),
+            classes: labels.iter().map(|name| json_string(name)).collect(),
         }
     }
 
     /// Bytes that the longest line may take.
     #[must_use]
     pub fn longest(&self) -> usize {
-        let names = self.classes.iter().chain(&self.labels).map(String::len);
+        let names = self.classes.iter().map(String::len);
         1024 + 2 * names.max().unwrap_or(0)
     }
 
@@ -57,7 +48,7 @@ impl LineFormat {
             line.extend_from_slice(b",\"confidence\":null");
         }
         write!(line, ",\"exit\":{},\"label\":", u16::from(result.exit) + 1)?;
-        line.extend_from_slice(name(&self.labels, result.label));
+        line.extend_from_slice(name(&self.classes, result.label));
         line.extend_from_slice(b",\"tensor_us\":");
         microseconds(line, result.tensor_ns)?;
         line.extend_from_slice(b",\"segments_us\":[");
@@ -111,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_line_holds_every_field_in_its_unit() {
-        let format = LineFormat::new(&names(&["walk", "run \"fast\"\n"]), &[]);
+        let format = LineFormat::new(&names(&["walk", "run \"fast\"\n"]));
         let mut result = frame(1);
         (result.class, result.label, result.frame, result.sequence) = (1, Some(0), 4, 5);
         let wanted = json!({
@@ -125,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_null() {
-        let format = LineFormat::new(&[], &[]);
+        let format = LineFormat::new(&[]);
         let mut result = frame(0);
         result.confidence = f32::NAN;
         let line = parsed(&format, &result);
@@ -136,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_largest_numbers_fit_the_buffer_that_is_asked_for() {
-        let format = LineFormat::new(&names(&["\u{1}".repeat(300).as_str()]), &[]);
+        let format = LineFormat::new(&names(&["\u{1}".repeat(300).as_str()]));
         let mut result = frame(7);
         result.class = 0;
         result.label = Some(0);

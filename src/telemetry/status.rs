@@ -117,7 +117,7 @@ impl StatusLine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{frame, names};
+    use super::super::testing::frame;
     use super::*;
     use std::sync::{Arc, Mutex};
 
@@ -136,7 +136,7 @@ mod tests {
     fn drawn(terminal: bool) -> String {
         let shared = Shared::default();
         let mut line = StatusLine::new(Box::new(shared.clone()), terminal);
-        let mut totals = Aggregate::new(&[1, 1], &names(&["walk"]), &[]);
+        let mut totals = Aggregate::new(&[1, 1]);
         let drops = DropCounters::default();
         // One update every 10 ms for two seconds.
         for step in 0..200 {
@@ -178,7 +178,7 @@ mod tests {
             }
         }
         let mut line = StatusLine::new(Box::new(Gone), true);
-        let totals = Aggregate::new(&[1], &[], &[]);
+        let totals = Aggregate::new(&[1]);
         line.update(0, &totals, &DropCounters::default(), "");
         assert!(line.broken);
         line.clear();

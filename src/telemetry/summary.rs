@@ -208,12 +208,12 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{frame, names};
+    use super::super::testing::frame;
     use super::*;
     use serde_json::json;
 
     fn totals() -> Aggregate {
-        let mut totals = Aggregate::new(&[1, 1], &names(&["walk"]), &[]);
+        let mut totals = Aggregate::new(&[1, 1]);
         for exit in [0, 0, 0, 1] {
             let mut result = frame(exit);
             result.label = Some(0);
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_run_without_frames_or_labels_says_null() {
-        let empty = Aggregate::new(&[1], &[], &[]);
+        let empty = Aggregate::new(&[1]);
         let summary = Summary::new(&empty, &DropCounters::default(), &BTreeMap::new());
         let value = serde_json::to_value(summary).unwrap();
         assert!(value["accuracy"].is_null() && value["macs_share"].is_null());

@@ -95,9 +95,10 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
     let judged = |tally: Tally, of: &str| {
         let share = tally.share()?;
         Some(format!(
-            "{} of {} {of}",
+            "{} of {} {of}{}",
             percent(share),
-            grouped(tally.labelled)
+            grouped(tally.labelled),
+            if tally.labelled == 1 { "" } else { "s" },
         ))
     };
     let frames = judged(totals.frame_accuracy(), "frame");
@@ -231,13 +232,13 @@ pub(super) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::report::OutputEnd;
-    use super::super::testing::{frame, names};
+    use super::super::testing::frame;
     use super::super::{Aggregate, DropCounters, DropReason};
     use super::*;
     use crate::sync::Arc;
 
     fn report(exits: &[u8]) -> Report {
-        let mut totals = Aggregate::new(&[1, 1, 2], &names(&["walk"]), &[]);
+        let mut totals = Aggregate::new(&[1, 1, 2]);
         let drops = DropCounters::default();
         for &exit in exits {
             let mut result = frame(exit);
@@ -265,7 +266,7 @@ MACs      43.8 % of full depth, mean exit 1.50
 exit      frames    share                                p50 ms
 1              3   75.0 %  ██████████████████              1.18
 2              0    0.0 %                                     -
-3              1   25.0 %  ██████                          3.23
+3              1   25.0 %  ██████                          3.22
 
 latency ms         p50       p90       p99       max
 tensor           0.100     0.100     0.100     0.100
