@@ -3,6 +3,8 @@
 mod futex;
 pub mod hop;
 pub mod mailbox;
+#[cfg(all(test, loom))]
+mod models;
 pub mod predict;
 mod ring;
 pub mod stop;
