@@ -17,16 +17,26 @@
 
 pub mod backdrop;
 pub mod blur;
+pub mod camera;
 pub mod painter;
 pub mod pose;
 pub mod raster;
 pub mod rng;
+mod rolling;
 pub mod scene;
 pub mod script;
 pub mod view;
 pub mod y4m;
 pub mod yuv;
 
+pub use camera::{CameraError, CameraOptions, Generator};
 pub use painter::Painter;
 pub use pose::Action;
 pub use script::{Moment, Script};
+
+/// Names of the classes, in the order of their numbers.
+#[must_use]
+pub fn class_names() -> Vec<String> {
+    let names = Action::ALL.iter().map(|action| action.name().to_owned());
+    names.collect()
+}

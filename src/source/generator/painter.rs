@@ -106,7 +106,8 @@ impl Painter {
         for (out, light) in self.rgb.chunks_mut(5).zip(self.canvas.data.chunks(5)) {
             let mut bits = rng.bits();
             for (byte, light) in out.iter_mut().zip(light) {
-                let grain = noise[bits as usize % NOISE_TABLE];
+                let [low, high, ..] = bits.to_le_bytes();
+                let grain = noise[usize::from(u16::from_le_bytes([low, high])) % NOISE_TABLE];
                 bits >>= 12;
                 *byte = eight_bits(light * camera.gain + camera.noise * grain);
             }
@@ -198,3 +199,6 @@ fn shift(pixels: f32) -> i16 {
 fn eight_bits(light: f32) -> u8 {
     (light + 0.5) as u8
 }
+
+#[cfg(test)]
+mod tests;
