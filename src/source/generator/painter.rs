@@ -1,7 +1,7 @@
 //! Paints a moment of a [`Script`] as 8-bit RGB.
 //!
 //! Allocates in [`Painter::new`] and in the first frame. Cost for 96x96: about
-//! 0.2 ms, and as much again for the first frame of a scene.
+//! 0.1 ms, and as much again for the first frame of a scene.
 
 use super::backdrop::Backdrop;
 use super::blur::blur;

@@ -39,7 +39,10 @@ fn the_scenes_are_those_the_bundles_were_trained_on() {
     let mut hash = Sha256::new();
     (0..8).for_each(|index| hash.update(clip(1, index, 20)));
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hash, "66b69ce417bd3f4850fb0ee0f98e9e29ab580a55633a3cd39feef0122fb29762");
+    assert_eq!(
+        hash,
+        "66b69ce417bd3f4850fb0ee0f98e9e29ab580a55633a3cd39feef0122fb29762"
+    );
 }
 
 #[test]
