@@ -179,6 +179,14 @@ mod tests {
     }
 
     #[test]
+    fn a_shipped_bundle_computes_what_its_trainer_computed() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines/tiny-e2");
+        let report = check(&dir).unwrap();
+        assert!(report.is_equal(), "{}", report.lines());
+        assert_eq!(report.lines().lines().count(), 1 + report.segments.len());
+    }
+
+    #[test]
     fn a_bad_bundle_is_bad_input() {
         let error = check(Path::new("engines/no-such-bundle")).unwrap_err();
         assert_eq!(error.exit_code(), 2);
