@@ -8,12 +8,13 @@
 
 use super::bundle::{Bundle, Golden, elements};
 use super::{Engine, EngineError, SegmentIo};
+use serde::Serialize;
 
 /// Largest relative error at which an engine counts as equal to the trainer.
 pub const TOLERANCE: f32 = 1e-3;
 
 /// How far a segment's features are from the trainer's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FeatureError {
     /// Index of the segment.
     pub segment: usize,
