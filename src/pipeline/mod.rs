@@ -40,6 +40,7 @@
 //! ```
 
 mod capture;
+mod configured;
 mod futex;
 mod gate;
 pub mod hop;
@@ -59,6 +60,7 @@ pub mod wait;
 mod wake;
 
 pub use capture::Damage;
+pub use configured::SetupError;
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
@@ -295,6 +297,12 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     pub fn drop_counters(mut self, drops: Arc<DropCounters>) -> Self {
         self.options.drops = drops;
         self
+    }
+
+    /// The counters of captured and dropped frames.
+    #[must_use]
+    pub fn drops(&self) -> Arc<DropCounters> {
+        self.options.drops.clone()
     }
 
     /// Runs until the source ends, `stop` is raised or the sink asks to end.

@@ -15,6 +15,7 @@ pub(crate) fn frame(exit: u8) -> FrameResult {
     let captured_ns = 1_000_000;
     FrameResult {
         frame: 0,
+        sample: 0,
         sequence: 0,
         clip: 0,
         label: None,
