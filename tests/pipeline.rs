@@ -8,9 +8,7 @@ use e4::engine::cpu::CpuEngine;
 use e4::engine::offload::Offload;
 use e4::gates::{ExitPolicy, Gates};
 use e4::monotonic::now_ns;
-use e4::pipeline::{
-    Finished, Pipeline, PipelineError, Placement, Policy, Stage, Stop, WaitStrategy,
-};
+use e4::pipeline::{Finished, Pipeline, PipelineError, Placement, Policy, Stage, Stop};
 use e4::telemetry::{DropReason, FrameResult};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,7 +35,6 @@ fn pipeline(source: Scripted, engine: impl Engine + 'static) -> Pipeline<Kept> {
         gates,
         Kept::default(),
     )
-    .wait(WaitStrategy::Hybrid)
 }
 
 /// Every way to cut the chain of stages into threads.

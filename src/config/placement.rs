@@ -59,6 +59,7 @@ pub(super) fn place(config: &Config, cores: &[usize]) -> Result<Placement, Probl
             stages: group.clone(),
             core,
             class: class(config, group)?,
+            wait: config.pipeline.wait,
         });
     }
     let placement = Placement::new(threads).map_err(|error| Problem {

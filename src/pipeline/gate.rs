@@ -1,10 +1,10 @@
 //! The gate stage: owns the temporal state, decides where a frame leaves, and
 //! passes the result on.
 
+use super::run::{Outlet, ResultSink};
 use super::stop::Stop;
 use super::threads::Part;
 use super::wait::Waiter;
-use super::{Outlet, ResultSink};
 use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};

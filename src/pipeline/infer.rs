@@ -7,10 +7,10 @@
 
 use super::gate::{Feature, FrameHeader, GateStage, Outcome, Verdict};
 use super::hop::{HopRx, HopTx, Received};
+use super::run::{PipelineError, ResultSink};
 use super::stop::Heartbeat;
 use super::threads::Part;
 use super::wait::{Until, Waiter};
-use super::{PipelineError, ResultSink};
 use crate::engine::bundle::Bundle;
 use crate::engine::bundle::elements;
 use crate::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};

@@ -5,6 +5,7 @@
 //! contiguous groups, one thread each: eight placements, from fused (one thread,
 //! no hand-off at all) to four threads.
 
+use super::strategy::WaitStrategy;
 use crate::rt::SchedClass;
 use std::fmt;
 
@@ -55,6 +56,21 @@ pub struct ThreadPlan {
     pub core: Option<usize>,
     /// Scheduling class.
     pub class: SchedClass,
+    /// How it waits when it has run dry.
+    pub wait: WaitStrategy,
+}
+
+impl ThreadPlan {
+    /// A thread of the default class that the scheduler places.
+    #[must_use]
+    pub fn unpinned(stages: &[Stage]) -> Self {
+        Self {
+            stages: stages.to_vec(),
+            core: None,
+            class: SchedClass::Other,
+            wait: WaitStrategy::default(),
+        }
+    }
 }
 
 /// The threads of a pipeline, in the order of a frame's way.
@@ -101,11 +117,7 @@ impl Placement {
         Self::new(
             groups
                 .iter()
-                .map(|stages| ThreadPlan {
-                    stages: stages.to_vec(),
-                    core: None,
-                    class: SchedClass::Other,
-                })
+                .map(|stages| ThreadPlan::unpinned(stages))
                 .collect(),
         )
     }
@@ -113,13 +125,8 @@ impl Placement {
     /// All stages on one thread, not pinned.
     #[must_use]
     pub fn fused() -> Self {
-        let stages = Stage::ALL.to_vec();
         Self {
-            threads: vec![ThreadPlan {
-                stages,
-                core: None,
-                class: SchedClass::Other,
-            }],
+            threads: vec![ThreadPlan::unpinned(&Stage::ALL)],
         }
     }
 
@@ -211,9 +218,8 @@ mod tests {
     #[test]
     fn a_core_is_shared_by_threads_that_name_it() {
         let thread = |stages: &[Stage], core| ThreadPlan {
-            stages: stages.to_vec(),
             core: Some(core),
-            class: SchedClass::Other,
+            ..ThreadPlan::unpinned(stages)
         };
         let placement = Placement::new(vec![
             thread(&[Capture], 0),

@@ -8,10 +8,10 @@ use super::infer::{Infer, Judge};
 use super::loops::{self, Feed, Forward};
 use super::mailbox::mailbox;
 use super::placement::{Stage, ThreadPlan};
+use super::run::{Finished, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
 use super::sampler::Sampler;
 use super::stop::{Heartbeat, Stop};
 use super::wait::Waiter;
-use super::{Finished, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
 use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
@@ -260,7 +260,7 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
     fn new(options: &'a Options) -> Self {
         let waiter = |thread: &ThreadPlan| {
             let shared = options.placement.shares_core(thread.stages[0]);
-            Waiter::new(options.wait, shared)
+            Waiter::new(thread.wait, shared)
         };
         let waiters = options.placement.threads().iter().map(waiter).collect();
         Self {

@@ -188,9 +188,9 @@ impl Waiter {
         }
     }
 
-    /// Model only: lets the deadlines of this waiter pass.
+    /// Model only: the word, through which a model's clock lets deadlines pass.
     #[cfg(loom)]
-    pub(crate) fn clock(&self) -> Arc<WakeWord> {
+    pub(crate) fn word(&self) -> Arc<WakeWord> {
         self.word.clone()
     }
 }

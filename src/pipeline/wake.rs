@@ -18,6 +18,10 @@
 //! may read the past). The loom models below run this code with either fence
 //! taken out and must then fail.
 //!
+//! Every change of the word is a swap, so that its changes have one order that
+//! the fences carry over; loom, which keeps only the order it can derive, finds
+//! lost wake-ups that no machine has when they are plain stores.
+//!
 //! Not guaranteed: that a wake-up means something is ready; callers look again.
 //!
 //! Cost: notifying a thread that is awake is a fence and a load, no system call.
@@ -81,7 +85,7 @@ impl WakeWord {
         ready: &mut impl FnMut() -> bool,
     ) -> Sleep {
         let word = self.futex.word();
-        word.store(WAITING, Ordering::Relaxed);
+        word.swap(WAITING, Ordering::Relaxed);
         F::before_look(); // SYNC: wake
         let end = if ready() {
             Sleep::Ready
@@ -91,7 +95,7 @@ impl WakeWord {
                 Return::TimedOut => Sleep::TimedOut,
             }
         };
-        word.store(AWAKE, Ordering::Relaxed);
+        word.swap(AWAKE, Ordering::Relaxed);
         end
     }
 
