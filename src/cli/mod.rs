@@ -2,6 +2,8 @@
 
 pub mod bundle;
 pub mod clips;
+pub mod flags;
+pub mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the network on a clip, a folder of clips or generated scenes.
+    Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     Clips(clips::Clips),
 }
@@ -27,6 +31,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
+            Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
         },
         Err(error) => {

@@ -54,6 +54,8 @@ mod wake;
 #[cfg(not(loom))]
 mod capture;
 #[cfg(not(loom))]
+mod configured;
+#[cfg(not(loom))]
 mod gate;
 #[cfg(not(loom))]
 mod infer;
