@@ -24,6 +24,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How to get each frame once, with its own time: in the words of versions up
@@ -32,6 +33,15 @@ const DIALECTS: [[&str; 4]; 2] = [
     ["-vsync", "passthrough", "-enc_time_base", "-1"],
     ["-fps_mode", "passthrough", "-enc_time_base", "demux"],
 ];
+
+/// The dialect that was understood last.
+static SPOKEN: OnceLock<usize> = OnceLock::new();
+
+/// Words of a version that does not understand a dialect.
+const NOT_UNDERSTOOD: [&str; 2] = ["Option not found", "time base"];
+
+/// How a reason begins that is made of the child's own words.
+const SAYS: &str = "ffmpeg says: ";
 
 /// Words of a successful run that mean that the file broke off.
 const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat"];
@@ -44,23 +54,46 @@ pub(super) struct Ffmpeg {
     /// Path as the child was given it, to be cut from its words.
     name: String,
     patience: Duration,
+    /// What an earlier child on the same clip stumbled over.
+    complaint: Option<String>,
 }
 
 impl Ffmpeg {
     /// Starts a child on `path` and waits for its first words.
     pub(super) fn open(path: &Path, options: &ClipOptions) -> Result<Self, Fault> {
-        let mut result = Self::start(path, options, DIALECTS[0]);
+        let mut dialect = SPOKEN.get().copied().unwrap_or(0);
+        let mut result = Self::start(path, options, dialect, true);
         if let Err(Fault::Broken(reason)) = &result
-            && ["Unrecognized option", "time base"]
-                .iter()
-                .any(|w| reason.contains(w))
+            && NOT_UNDERSTOOD.iter().any(|words| reason.contains(words))
         {
-            result = Self::start(path, options, DIALECTS[1]);
+            dialect = 1 - dialect;
+            result = Self::start(path, options, dialect, true);
         }
-        result
+        if result.is_ok() {
+            // Another program may speak another; then it is tried second.
+            SPOKEN.get_or_init(|| dialect);
+        }
+        match result {
+            Err(Fault::Broken(reason)) if reason.starts_with(SAYS) => {
+                // Damage ahead of the first frame, as in a recording that was
+                // joined midway, need not be the end of it.
+                let lenient = Self::start(path, options, dialect, false);
+                let lenient = lenient.map(|child| Self {
+                    complaint: Some(reason.clone()),
+                    ..child
+                });
+                lenient.map_err(|_| Fault::Broken(reason))
+            }
+            result => result,
+        }
     }
 
-    fn start(path: &Path, options: &ClipOptions, dialect: [&str; 4]) -> Result<Self, Fault> {
+    fn start(
+        path: &Path,
+        options: &ClipOptions,
+        dialect: usize,
+        strict: bool,
+    ) -> Result<Self, Fault> {
         let mut name = OsString::from("file:");
         name.push(path);
         let mut command = Command::new(&options.ffmpeg);
@@ -72,15 +105,16 @@ impl Ffmpeg {
                 "-v",
                 "level+warning",
             ])
-            .args(["-xerror", "-fflags", "+discardcorrupt"])
+            .args(strict.then_some("-xerror"))
+            .args(["-fflags", "+discardcorrupt"])
             .args(["-protocol_whitelist", "file,pipe", "-i"])
             .arg(&name)
             .args(["-map", "0:V:0"])
-            .args(dialect)
+            .args(DIALECTS[dialect])
             .args([
                 "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-f", "nut", "pipe:1",
             ]);
-        let (child, stdout) = child::spawn(command, keep).map_err(|e| no_child(e, options))?;
+        let (child, stdout) = child::spawn(command, keep).map_err(|e| no_child(&e, options))?;
         let stdout = File::from(OwnedFd::from(stdout));
         let name = name.to_string_lossy().into_owned();
         let patience = Duration::from_nanos(options.patience_ns);
@@ -91,13 +125,14 @@ impl Ffmpeg {
                 child,
                 name,
                 patience,
+                complaint: None,
             }),
             Err(fault) => Err(explain(&child, &name, patience, fault)),
         }
     }
 }
 
-fn no_child(error: io::Error, options: &ClipOptions) -> Fault {
+fn no_child(error: &io::Error, options: &ClipOptions) -> Fault {
     let program = options.ffmpeg.display();
     Fault::Broken(match error.kind() {
         io::ErrorKind::NotFound => format!(
@@ -168,7 +203,7 @@ fn complaint(child: &Child, name: &str, patience: Duration) -> Option<String> {
         word(0).or_else(|| word(1))
     };
     match words {
-        Some(line) => Some(format!("ffmpeg says: {}", plain(line, name))),
+        Some(line) => Some(format!("{SAYS}{}", plain(line, name))),
         None if status.success() => None,
         None => Some(format!("ffmpeg failed without a word ({status})")),
     }
@@ -181,10 +216,13 @@ impl ClipReader for Ffmpeg {
 
     fn next_frame(&mut self, frame: &mut Frame, deadline_ns: u64) -> Result<Step, Fault> {
         match self.nut.next_frame(frame, deadline_ns) {
-            Ok(Step::End) => match complaint(&self.child, &self.name, self.patience) {
-                Some(reason) => Err(Fault::Broken(reason)),
-                None => Ok(Step::End),
-            },
+            Ok(Step::End) => {
+                let last = complaint(&self.child, &self.name, self.patience);
+                match self.complaint.take().or(last) {
+                    Some(reason) => Err(Fault::Broken(reason)),
+                    None => Ok(Step::End),
+                }
+            }
             Err(fault) => Err(explain(&self.child, &self.name, self.patience, fault)),
             step => step,
         }
