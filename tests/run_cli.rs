@@ -173,13 +173,16 @@ fn a_summary_on_standard_output_is_alone_there() {
 #[test]
 fn a_reader_that_leaves_ends_an_endless_run_as_a_success() {
     let clips = Clips::new();
-    let mut child = run(&["--clip", &clips.folder(), "--loop", "--json"]);
+    let file = clips.at("summary.json");
+    let folder = clips.folder();
+    let mut child = run(&["--clip", &folder, "--loop", "--json", "--summary", &file]);
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     drop(reader);
     let done = end(child);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    summary(file);
 }
 
 #[test]

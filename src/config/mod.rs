@@ -245,6 +245,8 @@ pub struct StageConfig {
     pub class: Class,
     /// Priority under fifo and rr.
     pub priority: u8,
+    /// How it waits; unset: as [`PipelineConfig::wait`] says.
+    pub wait: Option<WaitStrategy>,
 }
 
 impl Default for StageConfig {
@@ -253,6 +255,7 @@ impl Default for StageConfig {
             core: CoreChoice::default(),
             class: Class::default(),
             priority: 10,
+            wait: None,
         }
     }
 }

@@ -89,7 +89,6 @@ impl Pipeline<Sink> {
         let pipeline = Self::new(source, engine, bundle, gates, sink)
             .placement(placement)
             .policy(config.source.policy)
-            .wait(settings.wait)
             .on_error(settings.on_error)
             .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
             .frames(config.source.frames)

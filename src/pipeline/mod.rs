@@ -85,6 +85,10 @@ pub use wait::{GUARD_NS, Notifier, Until, Waiter};
 #[cfg(not(loom))]
 pub use capture::Damage;
 #[cfg(not(loom))]
+pub use configured::SetupError;
+#[cfg(not(loom))]
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 #[cfg(not(loom))]
 pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
+#[cfg(not(loom))]
+pub use sink::{Sink, SinkSetup};

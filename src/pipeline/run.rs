@@ -41,7 +41,8 @@ pub enum OnError {
 
 /// Takes the results, one call a frame, in order.
 pub trait ResultSink: Send {
-    /// Takes one result; false asks the run to end.
+    /// Takes one result; false asks the run to end, and those that are under way
+    /// then follow.
     fn accept(&mut self, result: &FrameResult) -> bool;
 }
 
@@ -225,6 +226,12 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     pub fn drop_counters(mut self, drops: Arc<DropCounters>) -> Self {
         self.options.drops = drops;
         self
+    }
+
+    /// The counters in use.
+    #[must_use]
+    pub fn drops(&self) -> Arc<DropCounters> {
+        self.options.drops.clone()
     }
 
     /// Runs until the source ends, `stop` is raised or the sink asks to end.
