@@ -36,8 +36,8 @@ fn frame(stages: &mut [Stage], gates: &mut Gates) -> anyhow::Result<()> {
             input.copy_from_slice(map);
         }
         let started_ns = now_ns();
-        stage.segment.enqueue(io)?;
-        let io = stage.segment.wait()?;
+        stage.segment.enqueue(io).map_err(|failed| failed.error)?;
+        let io = stage.segment.wait().map_err(|failed| failed.error)?;
         let segment_ns = now_ns();
         let pooled = io.pooled.as_host().context("host memory")?;
         gates.evaluate(exit, pooled)?;
