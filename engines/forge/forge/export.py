@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,8 +174,13 @@ def manifest(net: Network) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(net: Network, golden: tuple[np.ndarray, np.ndarray], card: str, out: Path) -> float:
-    """Write the bundle to `out` (replacing it whole) and check its segments; returns their largest relative error."""
+def write(
+    net: Network, golden: tuple[np.ndarray, np.ndarray], card: Callable[[float], str], out: Path
+) -> float:
+    """Write the bundle to `out` (replacing it whole) and check its segments; returns their largest relative error.
+
+    `golden` are clips u8 [N, T, H, W, 3] and their labels [N]; `card` makes CARD.md of that error.
+    """
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -183,10 +189,10 @@ def write(net: Network, golden: tuple[np.ndarray, np.ndarray], card: str, out: P
     (partial / "gates.safetensors").write_bytes(save(gate_tensors(net.heads)))
     (partial / "golden.safetensors").write_bytes(save(golden_tensors(net, *golden)))
     (partial / "bundle.toml").write_text(manifest(net))
-    (partial / "CARD.md").write_text(card)
     error = max_error(partial, net.trunk, normalise(torch.from_numpy(golden[0][:, 0])))
     if error > ONNX_TOLERANCE:
         raise ValueError(f"{out}: ONNX Runtime differs from PyTorch by {error:.1e}, more than {ONNX_TOLERANCE}")
+    (partial / "CARD.md").write_text(card(error))
     write_sums(partial)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(partial, out)

@@ -81,12 +81,22 @@ class Trunk(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Normalised images [B, 3, H, W] -> per exit [B, C_e, g, g]."""
+        """Normalised images [B, 3, H, W] -> per exit [B, C_e, g, g].
+
+        Training may also feed images of another size; cells of the grid then overlap.
+        """
         pooled = []
-        for segment, kernel in zip(self.segments, self.kernels):
+        for segment in self.segments:
             x = segment(x)
-            pooled.append(F.avg_pool2d(x, kernel) if kernel > 1 else x)
+            pooled.append(self.pool(x))
         return pooled
+
+    def pool(self, x: Tensor) -> Tensor:
+        """A feature map averaged over the cells of the grid."""
+        side = x.shape[-1]
+        if side % self.grid:
+            return F.adaptive_avg_pool2d(x, self.grid)
+        return F.avg_pool2d(x, side // self.grid) if side > self.grid else x
 
     def units(self) -> list[ConvUnit]:
         """All convolutions in the order they run."""
