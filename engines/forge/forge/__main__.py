@@ -27,6 +27,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--e4", metavar="PATH", help="the e4 binary that makes clips [built by cargo]")
     parser.add_argument("--generator", default="", metavar="COMMIT", help="commit of that binary, for the card")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of PyTorch [its own choice]")
+    parser.add_argument("--compile", action="store_true", help="train through torch.compile (needs a C++ compiler)")
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from a checkpoint")
     return parser.parse_args(arguments)
 
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     e4 = [args.e4] if args.e4 else [*E4_DEFAULT[:-1], *manifest, E4_DEFAULT[-1]]
     folder = args.run or Path("runs") / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, folder, e4, args.resume)
+    run = Run(recipe, folder, e4, args.resume, args.compile)
     command = "python -m forge " + shlex.join(["--smoke"] if args.smoke else ["--recipe", recipe.name])
     steps = {
         "clips": run.all_clips,

@@ -27,10 +27,10 @@ class Split:
 class Training:
     """End-to-end training of trunk, adapters, LSTM and classifiers on random commit paths."""
 
-    steps: int = 4500
-    clips: int = 8
+    steps: int = 4000
+    clips: int = 12
     """Clips per step."""
-    frames: int = 10
+    frames: int = 7
     """Frames taken of each clip, in order."""
     contiguous: float = 0.5
     """Share of clips whose frames follow each other; the rest are a random subset."""
@@ -104,7 +104,7 @@ class Recipe:
     """Side of the square input, pixels."""
     splits: dict[str, Split]
     heads: HeadSizes = field(default_factory=HeadSizes)
-    training: Training = field(default_factory=Training)
+    training: Training = field(default_factory=lambda: Training(small=64, freeze=(0.75, 0.9)))
     tuning: Tuning = field(default_factory=Tuning)
     gating: Gating = field(default_factory=Gating)
     window: int = 20

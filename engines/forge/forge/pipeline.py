@@ -48,6 +48,7 @@ class Run:
     folder: Path
     e4: list[str]
     resume: bool = True
+    compiled: bool = False
 
     def clips(self, name: str) -> ClipSet:
         """The clips of a split; class names are those of the training split."""
@@ -79,7 +80,8 @@ class Run:
 
     def train(self) -> None:
         """End-to-end training."""
-        trainer = Trainer(*self.build(), self.clips("train"), self.recipe.training, self.folder / "train.pt")
+        checkpoint = self.folder / "train.pt"
+        trainer = Trainer(*self.build(), self.clips("train"), self.recipe.training, checkpoint, self.compiled)
         if self.resume and trainer.resume():
             print(f"train: going on from step {trainer.step}", file=sys.stderr)
         trainer.fit()
