@@ -1,5 +1,7 @@
 //! Commands: one file each.
 
+pub mod bundle;
+
 use std::process::ExitCode;
 
 /// Parses the command line, runs the command and returns the exit code:

@@ -26,6 +26,7 @@
 
 mod buffer;
 pub mod bundle;
+pub mod check;
 pub mod cpu;
 pub mod offload;
 
