@@ -239,3 +239,6 @@ impl Gates {
         self.end_frame();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,6 +150,7 @@ mod model {
         }
 
         /// Lets every deadline pass.
+        #[cfg(test)]
         pub(crate) fn expire(&self) {
             *self.expired.lock().unwrap() = true;
             self.queue.notify_one();

@@ -11,7 +11,7 @@
 use super::futex::NEVER;
 use super::ring::ring;
 use super::wake::{Both, Fences, Sleep, WakeWord};
-use super::{Received, SendError, Stop, Until, WaitStrategy, Waiter, hop, mailbox};
+use super::{Received, SendError, Until, WaitStrategy, Waiter, hop, mailbox};
 use crate::sync::Arc;
 use crate::tensor::SlotPool;
 use loom::thread;
@@ -266,49 +266,33 @@ fn loom_capture_never_runs_out_of_slots_and_never_shares_one() {
 }
 
 #[test]
-fn loom_a_stop_request_reaches_a_thread_that_waits_for_a_frame() {
-    loom::model(|| {
-        let mut infer = waiter();
-        let (mut tx, mut rx) = mailbox(&infer);
-        let stop = Stop::new(vec![infer.notifier()]);
-        let asked = stop.clone();
-        let other = thread::spawn(move || {
-            assert_eq!(tx.put(1), None);
-            asked.request();
-            tx
+fn loom_a_shutdown_runs_down_the_chain_and_drains_it() {
+    bounded(2, || {
+        let (mut infer, mut gate) = (waiter(), waiter());
+        let (mut put, mut frames) = mailbox(&infer);
+        let (mut verdicts, mut judged) = hop(1, &infer, &gate);
+        let capture = thread::spawn(move || assert_eq!(put.put(1), None));
+        let infer = thread::spawn(move || {
+            while let Received::Item(frame) = frames.recv(&mut infer, Until::FOREVER) {
+                verdicts.try_send(frame).unwrap();
+            }
         });
-        infer.wait(Until::FOREVER, || stop.is_requested());
-        assert_eq!(
-            rx.take(),
-            Some(1),
-            "what was put before the request is seen"
-        );
-        drop(other.join().unwrap());
+        assert_eq!(judged.recv(&mut gate, Until::FOREVER), Received::Item(1));
+        assert_eq!(judged.recv(&mut gate, Until::FOREVER), Received::Closed);
+        capture.join().unwrap();
+        infer.join().unwrap();
     });
 }
 
 #[test]
-fn loom_a_stop_request_and_a_frame_at_once_are_both_seen() {
-    bounded(3, || {
-        let (mut gate, infer) = (waiter(), waiter());
-        let (mut tx, mut rx) = hop(1, &infer, &gate);
-        let stop = Stop::new(vec![gate.notifier()]);
-        let asked = stop.clone();
-        let producer = thread::spawn(move || {
-            tx.try_send(1).unwrap();
-            tx
-        });
-        let signal = thread::spawn(move || asked.request());
-        let mut got = None;
-        while got.is_none() || !stop.is_requested() {
-            let seen = got.is_some();
-            gate.wait(Until::FOREVER, || {
-                stop.is_requested() && seen || rx.is_ready() && !seen
-            });
-            got = got.or(rx.try_recv());
-        }
-        assert_eq!(got, Some(1));
-        drop(producer.join().unwrap());
-        signal.join().unwrap();
+fn loom_capture_learns_that_infer_went() {
+    loom::model(|| {
+        let (mut capture, infer) = (waiter(), waiter());
+        let (put, frames) = mailbox::<u8>(&infer);
+        let (back, mut free) = hop::<u8>(1, &infer, &capture);
+        let infer = thread::spawn(move || drop((frames, back)));
+        assert_eq!(free.recv(&mut capture, Until::FOREVER), Received::Closed);
+        assert!(put.is_closed(), "infer left in this order");
+        infer.join().unwrap();
     });
 }

@@ -189,7 +189,7 @@ impl Waiter {
     }
 
     /// Model only: the word, through which a model's clock lets deadlines pass.
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(crate) fn word(&self) -> Arc<WakeWord> {
         self.word.clone()
     }

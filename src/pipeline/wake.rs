@@ -112,7 +112,7 @@ impl WakeWord {
     }
 
     /// Model only: lets the deadline of a sleep pass.
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(crate) fn expire(&self) {
         self.futex.expire();
     }

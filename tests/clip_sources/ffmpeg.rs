@@ -198,6 +198,57 @@ fn any_container_size_and_rate_comes_through() {
 }
 
 #[test]
+fn motion_jpeg_as_ffmpeg_writes_it_is_read_here() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let dir = Scratch::new();
+    for (pixels, size) in [
+        ("yuvj420p", "65x47"),
+        ("yuvj422p", "64x50"),
+        ("yuvj444p", "33x17"),
+    ] {
+        let clip = dir.path().join(format!("{pixels}.avi"));
+        let colour = format!("color=c=0xC06020:size={size}:rate=10:duration=0.5");
+        let codec = ["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", pixels];
+        make(
+            &[&["-f", "lavfi", "-i", &colour], &codec[..]].concat(),
+            &clip,
+        );
+        let options = ClipOptions {
+            ffmpeg: "/nonexistent/ffmpeg".into(),
+            ..ClipOptions::default()
+        };
+        let mut source = ClipSource::open(&clip, options).unwrap();
+        source.start(2).unwrap();
+        let mut frames = 0;
+        while let Next::Frame(slot) = source.next(u64::MAX).unwrap() {
+            for (byte, expected) in slot.data.iter().zip([0xC0, 0x60, 0x20].iter().cycle()) {
+                assert!(
+                    byte.abs_diff(*expected) <= 4,
+                    "{pixels}: {byte} for {expected}"
+                );
+            }
+            frames += 1;
+            source.release(slot);
+        }
+        assert_eq!(frames, 5, "{pixels}");
+    }
+}
+
+#[test]
+fn sound_without_a_picture_is_refused_with_the_reason() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let dir = Scratch::new();
+    let clip = dir.path().join("sound.wav");
+    make(&["-f", "lavfi", "-i", "sine=duration=0.2"], &clip);
+    let error = play(&clip).unwrap_err().to_string();
+    assert!(error.contains("matches no streams"), "{error}");
+}
+
+#[test]
 fn frames_keep_the_times_of_a_variable_rate() {
     if !have_ffmpeg() {
         return;

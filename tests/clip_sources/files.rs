@@ -135,6 +135,20 @@ fn avi_pictures_may_change_size_repeat_and_fail() {
 }
 
 #[test]
+fn avi_pictures_may_be_as_untidy_as_cameras_make_them() {
+    let dir = Scratch::new();
+    let plain = jpeg(40, 24, 100, 3);
+    let padded = [&plain[..], &[0; 100]].concat();
+    let open = plain[..plain.len() - 2].to_vec();
+    let filled = [&plain[..2], &[0xFF; 3], &plain[2..]].concat();
+    for untidy in [padded, open, filled] {
+        let movi = [picture(&plain), picture(&untidy)];
+        let played = play(&dir.file("a.avi", &avi(&movi))).unwrap();
+        assert_eq!((played.first, played.undecodable), (vec![100, 100], 0));
+    }
+}
+
+#[test]
 fn avi_that_breaks_off_gives_its_whole_frames_and_one_sentence() {
     let dir = Scratch::new();
     let movi: Vec<_> = (0..3).map(|i| picture(&jpeg(24, 16, 100 + i, 1))).collect();

@@ -8,7 +8,8 @@
 //!
 //! Cost: a thread for each child, which sleeps in reads of its standard error.
 //! That thread is the child's parent: the kernel's parent-death signal goes by
-//! thread, and the one that asks for a child may end before it.
+//! thread, and the one that asks for a child may end before it. Starting a child
+//! forks, after which each page of ours costs a fault when it is first written.
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};

@@ -40,8 +40,15 @@ static SPOKEN: OnceLock<usize> = OnceLock::new();
 /// Words of a version that does not understand a dialect.
 const NOT_UNDERSTOOD: [&str; 2] = ["Option not found", "time base"];
 
+/// How a line begins that gives advice on the command line, which is not the
+/// user's.
+const ADVICE: &str = "To ignore this";
+
 /// How a reason begins that is made of the child's own words.
 const SAYS: &str = "ffmpeg says: ";
+
+/// Longest wait for a child that has closed its pipe to be gone.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Words of a successful run that mean that the file broke off.
 const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat"];
@@ -145,7 +152,7 @@ fn no_child(error: &io::Error, options: &ClipOptions) -> Fault {
 /// Keeps, of the child's words: first the last error, then the last hint that
 /// the data broke off.
 fn keep(kept: &mut Vec<String>, line: &str) {
-    if line.is_empty() {
+    if line.is_empty() || plain(line, "").starts_with(ADVICE) {
         return;
     }
     kept.resize(2, String::new());
@@ -181,7 +188,7 @@ fn explain(child: &Child, name: &str, patience: Duration, fault: Fault) -> Fault
             "ffmpeg gave no data for {seconds} s and was stopped"
         ));
     }
-    complaint(child, name, Duration::from_millis(500)).map_or(fault, Fault::Broken)
+    complaint(child, name, ENDING).map_or(fault, Fault::Broken)
 }
 
 /// What the ended child has to complain about, if anything.
@@ -217,7 +224,7 @@ impl ClipReader for Ffmpeg {
     fn next_frame(&mut self, frame: &mut Frame, deadline_ns: u64) -> Result<Step, Fault> {
         match self.nut.next_frame(frame, deadline_ns) {
             Ok(Step::End) => {
-                let last = complaint(&self.child, &self.name, self.patience);
+                let last = complaint(&self.child, &self.name, ENDING);
                 match self.complaint.take().or(last) {
                     Some(reason) => Err(Fault::Broken(reason)),
                     None => Ok(Step::End),

@@ -8,57 +8,22 @@
 //!
 //! `v` below is NUT's variable-length number, `s` the signed one.
 
+mod head;
+
 use super::input::{Got, Input};
-use super::reader::{ClipReader, Fault, Rate, Step, checked_len};
+use super::reader::{ClipReader, Fault, Step, checked_len};
 use crate::tensor::{Colour, Frame, PixelFormat};
+use head::{
+    Cursor, FLAG_CHECKSUM, FLAG_CODED, FLAG_CODED_PTS, FLAG_HEADER_IDX, FLAG_INVALID,
+    FLAG_MATCH_TIME, FLAG_RESERVED, FLAG_SIDE_DATA, FLAG_SIZE_MSB, FLAG_STREAM_ID, Head, INFO,
+    MAIN, STREAM, SYNCPOINT, packet,
+};
 
 const FILE_ID: &[u8] = b"nut/multimedia container\0";
-const MAIN: u64 = 0x4E4D_7A56_1F5F_04AD;
-const STREAM: u64 = 0x4E53_1140_5BF2_F9DB;
-const SYNCPOINT: u64 = 0x4E4B_E4AD_EECA_4569;
-const INFO: u64 = 0x4E49_AB68_B596_BA78;
 /// Longest header packet that is looked into.
 const MAX_HEADER: usize = 1 << 20;
 /// More than any packet or frame header takes ahead of its payload.
 const LOOK_AHEAD: usize = 128;
-
-const FLAG_CODED_PTS: u64 = 8;
-const FLAG_STREAM_ID: u64 = 16;
-const FLAG_SIZE_MSB: u64 = 32;
-const FLAG_CHECKSUM: u64 = 64;
-const FLAG_RESERVED: u64 = 128;
-const FLAG_SIDE_DATA: u64 = 256;
-const FLAG_HEADER_IDX: u64 = 1024;
-const FLAG_MATCH_TIME: u64 = 2048;
-const FLAG_CODED: u64 = 4096;
-const FLAG_INVALID: u64 = 8192;
-
-/// What the first byte of a frame stands for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Code {
-    flags: u64,
-    stream: u64,
-    size_mul: u64,
-    size_lsb: u64,
-    pts_delta: i64,
-    reserved: u64,
-    header: u64,
-}
-
-/// The headers ahead of the first frame.
-#[derive(Debug, Default)]
-struct Head {
-    time_bases: Vec<(u64, u64)>,
-    codes: Vec<Code>,
-    /// Starts that frames may leave out; the first is empty.
-    starts: Vec<Vec<u8>>,
-    time_base: usize,
-    msb_shift: u32,
-    width: u32,
-    height: u32,
-    rate: Option<Rate>,
-    len: usize,
-}
 
 /// A NUT stream being read.
 #[derive(Debug)]
@@ -73,174 +38,6 @@ pub(super) struct Nut {
 
 fn broken() -> Fault {
     Fault::Broken("the stream from ffmpeg is not as it should be".into())
-}
-
-/// Reads numbers off a slice; `None` at its end.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(n)?)?;
-        self.at += n;
-        Some(taken)
-    }
-
-    fn v(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        loop {
-            let byte = self.take(1)?[0];
-            if value >> 57 != 0 {
-                return None;
-            }
-            value = value << 7 | u64::from(byte & 0x7F);
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-    }
-
-    fn s(&mut self) -> Option<i64> {
-        let coded = self.v()?.checked_add(1)?;
-        let half = i64::try_from(coded >> 1).ok()?;
-        Some(if coded & 1 == 1 { -half } else { half })
-    }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.v()?).ok()?;
-        self.take(len)
-    }
-}
-
-/// Where a packet that begins with a start code has its body.
-struct Packet {
-    code: u64,
-    /// Bytes before the body.
-    head: usize,
-    /// Bytes of the body, checksum included.
-    body: usize,
-}
-
-fn packet(bytes: &[u8]) -> Option<Packet> {
-    let mut cursor = Cursor { bytes, at: 0 };
-    let code = u64::from_be_bytes(cursor.take(8)?.try_into().ok()?);
-    let body = usize::try_from(cursor.v()?).ok()?;
-    if body > 4096 {
-        cursor.take(4)?;
-    }
-    Some(Packet {
-        code,
-        head: cursor.at,
-        body,
-    })
-}
-
-impl Head {
-    fn main(&mut self, body: &[u8]) -> Option<()> {
-        let mut cursor = Cursor { bytes: body, at: 0 };
-        if cursor.v()? > 3 {
-            cursor.v()?;
-        }
-        let (_streams, _max_distance) = (cursor.v()?, cursor.v()?);
-        for _ in 0..cursor.v()? {
-            let base = (cursor.v()?, cursor.v()?);
-            self.time_bases.push(base);
-        }
-        self.codes(&mut cursor)?;
-        self.starts = vec![Vec::new()];
-        for _ in 0..cursor.v()? {
-            self.starts.push(cursor.string()?.to_vec());
-        }
-        Some(())
-    }
-
-    /// The run-length coded table of all 256 first bytes.
-    fn codes(&mut self, cursor: &mut Cursor) -> Option<()> {
-        let mut code = Code {
-            size_mul: 1,
-            ..Code::default()
-        };
-        while self.codes.len() < 256 {
-            code.flags = cursor.v()?;
-            let fields = cursor.v()?;
-            if fields > 0 {
-                code.pts_delta = cursor.s()?;
-            }
-            if fields > 1 {
-                code.size_mul = cursor.v()?;
-            }
-            if fields > 2 {
-                code.stream = cursor.v()?;
-            }
-            let first = if fields > 3 { cursor.v()? } else { 0 };
-            code.reserved = if fields > 4 { cursor.v()? } else { 0 };
-            let count = match fields {
-                0..=5 => code.size_mul.checked_sub(first)?,
-                _ => cursor.v()?,
-            };
-            if fields > 6 {
-                cursor.s()?;
-            }
-            if fields > 7 {
-                code.header = cursor.v()?;
-            }
-            for _ in 8..fields {
-                cursor.v()?;
-            }
-            self.run(code, first, count)?;
-        }
-        Some(())
-    }
-
-    /// Adds `count` codes that differ in the low part of the size alone; the
-    /// letter that start codes begin with stands for none.
-    fn run(&mut self, code: Code, first: u64, count: u64) -> Option<()> {
-        let mut size_lsb = first;
-        for _ in 0..count.min(256) {
-            if self.codes.len() == usize::from(b'N') {
-                self.codes.push(Code {
-                    flags: FLAG_INVALID,
-                    ..Code::default()
-                });
-            }
-            if self.codes.len() == 256 {
-                break;
-            }
-            self.codes.push(Code { size_lsb, ..code });
-            size_lsb = size_lsb.checked_add(1)?;
-        }
-        Some(())
-    }
-
-    fn stream(&mut self, body: &[u8]) -> Option<()> {
-        let mut cursor = Cursor { bytes: body, at: 0 };
-        let (id, class) = (cursor.v()?, cursor.v()?);
-        let fourcc = cursor.string()?;
-        self.time_base = usize::try_from(cursor.v()?).ok()?;
-        self.msb_shift = u32::try_from(cursor.v()?).ok().filter(|&s| s < 32)?;
-        for _ in 0..3 {
-            cursor.v()?;
-        }
-        cursor.string()?;
-        self.width = u32::try_from(cursor.v()?).ok()?;
-        self.height = u32::try_from(cursor.v()?).ok()?;
-        (id == 0 && class == 0 && fourcc == b"I420").then_some(())
-    }
-
-    /// Finds the rate among the text that goes with the stream.
-    fn info(&mut self, body: &[u8]) {
-        const NAME: &[u8] = b"r_frame_rate\x02";
-        let Some(at) = body.windows(NAME.len()).position(|w| w == NAME) else {
-            return;
-        };
-        let at = at + NAME.len();
-        let mut cursor = Cursor { bytes: body, at };
-        let text = cursor.string().and_then(|t| str::from_utf8(t).ok());
-        let ratio = text.and_then(|t| t.split_once('/'));
-        self.rate = ratio.and_then(|(n, d)| Rate::new(n.parse().ok()?, d.parse().ok()?));
-    }
 }
 
 impl Nut {
@@ -449,5 +246,111 @@ impl ClipReader for Nut {
 
     fn frame_bytes(&self) -> usize {
         self.head.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::{Seek, Write};
+
+    fn v(value: u64) -> Vec<u8> {
+        let mut bytes = vec![u8::try_from(value & 0x7F).unwrap()];
+        let mut rest = value >> 7;
+        while rest > 0 {
+            bytes.insert(0, u8::try_from(rest & 0x7F).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        bytes
+    }
+
+    fn all(values: &[u64]) -> Vec<u8> {
+        values.iter().flat_map(|&value| v(value)).collect()
+    }
+
+    fn start(code: u64, body: &[u8]) -> Vec<u8> {
+        let body = [body, &[0; 4]].concat();
+        [&code.to_be_bytes()[..], &v(body.len() as u64), &body].concat()
+    }
+
+    /// A stream of 4 x 2 pictures in ticks of 1/1000 s. The first is whole, the
+    /// second leaves out a start of two bytes and codes its time in low bits.
+    fn stream() -> Vec<u8> {
+        let flags = FLAG_CODED_PTS | FLAG_SIZE_MSB | FLAG_HEADER_IDX | FLAG_CHECKSUM;
+        // Version, streams, distance, one time base; then codes: the first 255
+        // (less 'N') without meaning, the last for every frame.
+        let mut main = all(&[3, 1, 32768, 1, 1, 1000]);
+        main.extend(all(&[FLAG_INVALID, 6, 0, 1, 0, 0, 0, 254]));
+        main.extend(all(&[flags, 6, 0, 1, 0, 0, 0, 1]));
+        main.extend(all(&[1, 2]));
+        main.extend([9, 8]);
+        let mut video = all(&[0, 0, 4]);
+        video.extend(b"I420");
+        video.extend(all(&[0, 7, 1000, 0, 0, 0, 4, 2, 1, 1, 0]));
+        let info = [&b"\x01\0\0\0\x01\x0Cr_frame_rate\x02\x04"[..], b"25/2"].concat();
+        let frame = |pts: u64, start: u64, data: &[u8]| {
+            let head = [vec![255], all(&[pts, 12, start]), vec![0; 4]].concat();
+            [&head, data].concat()
+        };
+        [
+            FILE_ID.to_vec(),
+            start(MAIN, &main),
+            start(STREAM, &video),
+            start(INFO, &info),
+            start(SYNCPOINT, &all(&[500, 0])),
+            frame(128 + 500, 0, &[1; 12]),
+            start(SYNCPOINT, &all(&[500, 0])),
+            frame((500 + 40) & 127, 1, &[7; 10]),
+        ]
+        .concat()
+    }
+
+    fn play(bytes: &[u8]) -> Result<Vec<Frame>, Fault> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(bytes)?;
+        file.rewind()?;
+        let mut nut = Nut::open(Input::new(file, 0, Vec::new())?)?;
+        let mut frames = Vec::new();
+        loop {
+            let mut frame = Frame::default();
+            match nut.next_frame(&mut frame, u64::MAX)? {
+                Step::Frame => frames.push(frame),
+                Step::End => return Ok(frames),
+                step => panic!("{step:?} from a file"),
+            }
+        }
+    }
+
+    #[test]
+    fn frames_come_with_their_times_and_starts() {
+        let frames = play(&stream()).unwrap();
+        let [first, second] = &frames[..] else {
+            panic!("{frames:?}")
+        };
+        assert_eq!(first.data, [1; 12]);
+        assert_eq!(second.data, [9, 8, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
+        assert_eq!(
+            (first.meta.timestamp_ns, second.meta.timestamp_ns),
+            (0, 40_000_000)
+        );
+        assert_eq!((first.meta.width, first.meta.height), (4, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn any_damage_ends_without_a_panic(
+            flips in prop::collection::vec((0_usize..400, any::<u8>()), 0..6),
+            cut in 0_usize..400,
+        ) {
+            let mut bytes = stream();
+            for (at, value) in flips {
+                let at = at % bytes.len();
+                bytes[at] = value;
+            }
+            bytes.truncate(cut.max(1));
+            // An error is as good as a frame; a panic is not.
+            let _ = play(&bytes);
+        }
     }
 }
