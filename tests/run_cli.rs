@@ -202,7 +202,10 @@ fn an_interrupt_ends_an_endless_run_with_a_true_summary() {
     reader.read_line(&mut line).unwrap();
     let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    // `timeout -s INT` sends it twice: to the process and to its group.
+    for _ in 0..2 {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    }
     let done = end(child);
     reading.join().unwrap().unwrap();
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));

@@ -7,17 +7,24 @@
 use super::flags::RunArgs;
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
-use crate::pipeline::{Finished, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
+use crate::pipeline::{
+    Damage, Finished, Pipeline, PipelineError, Placement, SetupError, Sink, Stop,
+};
 use crate::telemetry::table::{Style, table};
-use crate::telemetry::{OutputEnd, Report, summary};
+use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+/// Exit code of a run that is done.
+const DONE: u8 = 0;
 /// Exit code of a run that failed.
 const FAILED: u8 = 1;
 /// Exit code of input that cannot be used.
 const BAD_INPUT: u8 = 2;
+/// Time that a run is given to drain before another signal ends it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a run came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +96,25 @@ impl RunArgs {
         let mut layers = self.layers()?;
         let config = layers.finish()?;
         if self.print_config {
-            return say(&config.print()).map(|()| 0).map_err(RunError::Stdout);
+            return say(&config.print())
+                .map(|()| DONE)
+                .map_err(RunError::Stdout);
         }
         let placement = layers.placement(&crate::rt::cores())?;
         check_summary(&config)?;
-        let finished = execute(&config, placement)?;
-        let code = troubles(&finished);
-        deliver(&config, report(finished), code)
+        let Finished {
+            sink,
+            source_gaps,
+            damage,
+            engine_failures,
+            notices,
+            ..
+        } = execute(&config, placement)?;
+        let mut report = sink.finish();
+        report.gaps = source_gaps;
+        notices.iter().for_each(|notice| complain(notice));
+        let code = source_troubles(&damage, &report.drops).max(engine_troubles(&engine_failures));
+        deliver(&config, &report, code)
     }
 }
 
@@ -113,55 +132,58 @@ fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunE
     })
 }
 
-/// The first signal drains the run, the second one ends it at once.
+/// The first signal drains the run; one that comes a second or more after it ends
+/// the run at once. (One wish may arrive as two signals: to the process and to its
+/// group.)
 fn end_on_signals(stop: &Stop) -> Result<(), ctrlc::Error> {
     let stop = stop.clone();
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if stop.is_raised() {
+        let since = first.get_or_insert_with(Instant::now);
+        if since.elapsed() >= PATIENCE {
             std::process::exit(i32::from(FAILED));
         }
         stop.raise();
     })
 }
 
-/// Says what went wrong in a run that came to its end; returns the exit code.
-fn troubles(finished: &Finished<Sink>) -> u8 {
-    finished.notices.iter().for_each(|notice| complain(notice));
-    let mut code = 0;
-    let damage = &finished.damage;
+/// Says what of the source could not be read; returns the exit code.
+fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
     for error in &damage.reports {
         complain(error);
     }
-    if let Some(more) = damage
-        .count
-        .checked_sub(damage.reports.len() as u64)
-        .filter(|&n| n > 0)
-    {
+    let more = damage.count.saturating_sub(damage.reports.len() as u64);
+    if more > 0 {
         complain(&format_args!(
             "{more} more parts of the source could not be read"
         ));
     }
-    if damage.count > 0 {
-        let begun = finished.drops.captured() > 0;
-        code = if begun { FAILED } else { BAD_INPUT };
+    let undecodable = drops.dropped(DropReason::Undecodable);
+    let usable = drops.captured() > undecodable;
+    match damage.count {
+        0 if usable || undecodable == 0 => DONE,
+        0 => {
+            complain(&"not one frame of the source can be decoded");
+            BAD_INPUT
+        }
+        _ if usable => FAILED,
+        _ => BAD_INPUT,
     }
-    if let (Some(error), frames) = &finished.engine_failures {
-        complain(&format_args!(
-            "{error}; {frames} frames were lost to such failures"
-        ));
-        code = FAILED;
-    }
-    code
 }
 
-fn report(finished: Finished<Sink>) -> Report {
-    let mut report = finished.sink.finish();
-    report.gaps = finished.source_gaps;
-    report
+/// Says how the engine failed, if it did; returns the exit code.
+fn engine_troubles((error, frames): &(Option<EngineError>, u64)) -> u8 {
+    let Some(error) = error else {
+        return DONE;
+    };
+    complain(&format_args!(
+        "{error}; {frames} frames were lost to such failures"
+    ));
+    FAILED
 }
 
 /// Writes the summary and the table. Returns the exit code.
-fn deliver(config: &Config, report: Report, code: u8) -> Result<u8, RunError> {
+fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
     let sink = &config.sink;
     if sink.summary_on_stdout() {
         let line = report.summary().to_line();
@@ -170,14 +192,14 @@ fn deliver(config: &Config, report: Report, code: u8) -> Result<u8, RunError> {
         let saved = report.summary().save(path);
         saved.map_err(|source| summary_error(path, source, FAILED))?;
     }
-    let shown = if report.drops.captured() == 0 && code != 0 {
+    let shown = if report.drops.captured() == 0 && code != DONE {
         Ok(())
     } else if sink.lines_on_stdout() || sink.summary_on_stdout() {
         // Standard error may be closed; there is nobody to tell then.
-        let _ = io::stderr().write_all(table(&report, Style::of(&io::stderr())).as_bytes());
+        let _ = io::stderr().write_all(table(report, Style::of(&io::stderr())).as_bytes());
         Ok(())
     } else {
-        say(&table(&report, Style::of(&io::stdout())))
+        say(&table(report, Style::of(&io::stdout())))
     };
     shown.map_err(RunError::Stdout)?;
     if let OutputEnd::Failed(reason) = &report.output {

@@ -73,9 +73,7 @@ impl Sink {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.flush();
-        if let Some(status) = &mut self.status {
-            status.clear();
-        }
+        drop(self.status);
         Report {
             totals: self.totals,
             drops: self.drops,
