@@ -40,9 +40,9 @@ static SPOKEN: OnceLock<usize> = OnceLock::new();
 /// Words of a version that does not understand a dialect.
 const NOT_UNDERSTOOD: [&str; 2] = ["Option not found", "time base"];
 
-/// How a line begins that gives advice on the command line, which is not the
-/// user's.
-const ADVICE: &str = "To ignore this";
+/// Words for a file without a picture; what follows them is about our command
+/// line, which is not the user's.
+const NO_VIDEO: &str = "matches no streams";
 
 /// How a reason begins that is made of the child's own words.
 const SAYS: &str = "ffmpeg says: ";
@@ -178,7 +178,7 @@ fn no_child(error: &io::Error, program: &Path) -> Fault {
 /// Keeps, of the child's words: first the last error, then the last hint that
 /// the data broke off.
 fn keep(kept: &mut Vec<String>, line: &str) {
-    if line.is_empty() || plain(line, "").starts_with(ADVICE) {
+    if line.is_empty() || kept.first().is_some_and(|last| last.contains(NO_VIDEO)) {
         return;
     }
     kept.resize(2, String::new());
@@ -219,6 +219,7 @@ fn complaint(outcome: &Outcome, name: &str) -> Option<String> {
         word(0).or_else(|| word(1))
     };
     match words {
+        Some(line) if line.contains(NO_VIDEO) => Some("there is no video in it".into()),
         Some(line) => Some(format!("{SAYS}{}", plain(line, name))),
         None if status.success() => None,
         None => Some(format!("ffmpeg failed without a word ({status})")),
