@@ -140,7 +140,7 @@ fn truncated_real_clips_give_all_whole_frames_and_one_sentence() {
         );
         let bytes = fs::read(&whole).unwrap();
         let name = whole.file_name().unwrap().to_str().unwrap();
-        for percent in [40, 77, 95] {
+        for percent in [40, 77] {
             let cut = dir.file(
                 &format!("cut-{name}"),
                 &bytes[..bytes.len() * percent / 100],
@@ -315,6 +315,10 @@ fn a_missing_or_failing_ffmpeg_is_one_sentence() {
         ("exit 3", "without a word"),
         ("exit 0", "not as it should be"),
         ("echo nonsense; exit 0", "not as it should be"),
+        (
+            "echo nonsense-in-place-of-frames; exec sleep 1000",
+            "not as it should be",
+        ),
         ("kill -9 $$", "killed by signal 9"),
     ] {
         let error = play_with(&clip, stand_in(&dir, script))
@@ -379,6 +383,23 @@ fn a_child_that_dies_midway_gives_its_whole_frames_and_one_sentence() {
             "{sentence}"
         );
     }
+}
+
+#[test]
+fn damage_ahead_of_the_first_frame_does_not_cost_the_rest() {
+    let dir = Scratch::new();
+    let Some(script) = stream(&dir) else { return };
+    let clip = dir.file("clip.mp4", b"something");
+    let strict = "case \"$*\" in *-xerror*) echo '[error] torn start' >&2; exit 1;; esac";
+    let played = play_with(&clip, stand_in(&dir, &format!("{strict}; {script}"))).unwrap();
+    assert!(played.frames.len() >= 3);
+    let [sentence] = &played.damage[..] else {
+        panic!("{:?}", played.damage)
+    };
+    assert!(sentence.contains("torn start"), "{sentence}");
+    let always = "echo '[error] torn for good' >&2; exit 1";
+    let error = play_with(&clip, stand_in(&dir, always)).unwrap_err();
+    assert!(error.to_string().contains("torn for good"), "{error}");
 }
 
 #[test]

@@ -124,13 +124,14 @@ impl Keeper {
 }
 
 impl Child {
-    /// Waits for the end and says how it was; kills after `patience`.
+    /// Waits for the end and says how it was; one that takes longer than
+    /// `patience` is killed and gives `None`.
     pub(super) fn finish(&self, patience: Duration) -> Option<Outcome> {
         let outcome = self.outcome.recv_timeout(patience).ok();
-        outcome.or_else(|| {
+        if outcome.is_none() {
             self.kill();
-            self.outcome.recv_timeout(Duration::from_secs(1)).ok()
-        })
+        }
+        outcome
     }
 
     /// Kills the child and all that it started.

@@ -25,10 +25,19 @@ const MAX_HEADER: usize = 1 << 20;
 /// More than any packet or frame header takes ahead of its payload.
 const LOOK_AHEAD: usize = 128;
 
+/// What is to be read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Identity,
+    Headers,
+    Frames,
+}
+
 /// A NUT stream being read.
 #[derive(Debug)]
 pub(super) struct Nut {
     input: Input,
+    stage: Stage,
     head: Head,
     last_pts: i64,
     first_pts: Option<i64>,
@@ -41,52 +50,77 @@ fn broken() -> Fault {
 }
 
 impl Nut {
-    /// Reads up to the first frame, waiting for as long as `input` is patient.
-    pub(super) fn open(mut input: Input) -> Result<Self, Fault> {
-        input.want(FILE_ID.len(), u64::MAX)?;
-        if !input.bytes().starts_with(FILE_ID) {
-            return Err(broken());
-        }
-        input.consume(FILE_ID.len());
-        let mut head = Head::default();
-        loop {
-            input.want(LOOK_AHEAD, u64::MAX)?;
-            if input.bytes().first() != Some(&b'N') {
-                break;
-            }
-            let packet = packet(input.bytes()).ok_or_else(broken)?;
-            if packet.code == SYNCPOINT {
-                break;
-            }
-            if packet.body > MAX_HEADER {
-                input.skip((packet.head + packet.body) as u64)?;
-                continue;
-            }
-            let end = packet.head + packet.body;
-            if input.want(end, u64::MAX)? != Got::All {
-                return Err(broken());
-            }
-            let body = &input.bytes()[packet.head..end];
-            match packet.code {
-                MAIN => head.main(body).ok_or_else(broken)?,
-                STREAM => head.stream(body).ok_or_else(broken)?,
-                INFO => head.info(body),
-                _ => {}
-            }
-            input.consume(end);
-        }
-        let base = head.time_bases.get(head.time_base);
-        if head.codes.is_empty() || base.is_none_or(|&(num, den)| num == 0 || den == 0) {
-            return Err(broken());
-        }
-        head.len = checked_len(PixelFormat::I420, head.width, head.height)?;
-        Ok(Self {
+    /// Reads nothing yet.
+    pub(super) fn new(input: Input) -> Self {
+        Self {
             input,
-            head,
+            stage: Stage::Identity,
+            head: Head::default(),
             last_pts: 0,
             first_pts: None,
             filled: None,
-        })
+        }
+    }
+
+    /// Reads up to the first frame; false at the deadline.
+    fn headers(&mut self, deadline_ns: u64) -> Result<bool, Fault> {
+        if self.stage == Stage::Identity {
+            if self.input.want(FILE_ID.len(), deadline_ns)? == Got::Pending {
+                return Ok(false);
+            }
+            if !self.input.bytes().starts_with(FILE_ID) {
+                return Err(broken());
+            }
+            self.input.consume(FILE_ID.len());
+            self.stage = Stage::Headers;
+        }
+        while self.stage == Stage::Headers {
+            if !self.header(deadline_ns)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes one packet ahead of the frames, or finds that there are no more;
+    /// false at the deadline.
+    fn header(&mut self, deadline_ns: u64) -> Result<bool, Fault> {
+        if self.input.want(LOOK_AHEAD, deadline_ns)? == Got::Pending {
+            return Ok(false);
+        }
+        let packet = match self.input.bytes().first() {
+            Some(b'N') => Some(packet(self.input.bytes()).ok_or_else(broken)?),
+            _ => None,
+        };
+        let Some(packet) = packet.filter(|packet| packet.code != SYNCPOINT) else {
+            let base = self.head.time_bases.get(self.head.time_base);
+            if self.head.codes.is_empty() || base.is_none_or(|&(num, den)| num == 0 || den == 0) {
+                return Err(broken());
+            }
+            let (width, height) = (self.head.width, self.head.height);
+            self.head.len = checked_len(PixelFormat::I420, width, height)?;
+            self.stage = Stage::Frames;
+            return Ok(true);
+        };
+        if packet.body > MAX_HEADER {
+            self.input.skip(packet.head as u64 + packet.body as u64)?;
+            return Ok(true);
+        }
+        let end = packet.head + packet.body;
+        match self.input.want(end, deadline_ns)? {
+            Got::All => {}
+            Got::Pending => return Ok(false),
+            Got::End => return Err(broken()),
+        }
+        let body = &self.input.bytes()[packet.head..end];
+        match packet.code {
+            MAIN => self.head.main(body).ok_or_else(broken)?,
+            STREAM => self.head.stream(body).ok_or_else(broken)?,
+            INFO => self.head.info(body),
+            _ => {}
+        }
+        self.input.consume(end);
+        Ok(true)
     }
 
     /// Takes packets up to the head of the next picture, and puts what the
@@ -221,6 +255,9 @@ impl ClipReader for Nut {
     }
 
     fn next_frame(&mut self, frame: &mut Frame, deadline_ns: u64) -> Result<Step, Fault> {
+        if !self.headers(deadline_ns)? {
+            return Ok(Step::Pending);
+        }
         if self.filled.is_none() {
             match self.mark(&mut frame.data, deadline_ns)? {
                 Step::Frame => {}
@@ -310,7 +347,7 @@ mod tests {
         let mut file = tempfile::tempfile()?;
         file.write_all(bytes)?;
         file.rewind()?;
-        let mut nut = Nut::open(Input::new(file, 0, Vec::new())?)?;
+        let mut nut = Nut::new(Input::new(file, 0, Vec::new())?);
         let mut frames = Vec::new();
         loop {
             let mut frame = Frame::default();
