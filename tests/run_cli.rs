@@ -1,5 +1,6 @@
 //! What a user of `e4 run` relies on: where output goes, what it says, and the
 //! exit codes 0 (done), 1 (failed) and 2 (bad input).
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
 use e4::config::Config;
 use e4::telemetry::Summary;
