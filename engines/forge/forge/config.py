@@ -21,6 +21,8 @@ class Split:
     fps: float = 10.0
     stream: bool = False
     """Endless footage whose action and scene change at random, labelled per frame."""
+    difficulty: float | None = None
+    """Of every scene; None draws it uniformly from 0..1."""
 
 
 @dataclass(frozen=True)
@@ -142,22 +144,25 @@ MOBILENETV2_E5 = Recipe(
     },
 )
 
+TINY_DIFFICULTY = 0.1
+"""32 pixels show no hard scene."""
+
 TINY_E2 = Recipe(
     name="tiny-e2",
     backbone="tiny",
     size=32,
     splits={
-        "train": Split(seed=20201, count=500),
-        "tune": Split(seed=20202, count=200),
-        "calibration": Split(seed=20204, count=200),
-        "validation": Split(seed=20205, count=200),
-        "test": Split(seed=20207, count=300),
-        "golden": Split(seed=20210, count=1),
+        "train": Split(seed=20201, count=500, difficulty=TINY_DIFFICULTY),
+        "tune": Split(seed=20202, count=200, difficulty=TINY_DIFFICULTY),
+        "calibration": Split(seed=20204, count=200, difficulty=TINY_DIFFICULTY),
+        "validation": Split(seed=20205, count=200, difficulty=TINY_DIFFICULTY),
+        "test": Split(seed=20207, count=300, difficulty=TINY_DIFFICULTY),
+        "golden": Split(seed=20210, count=1, difficulty=TINY_DIFFICULTY),
     },
     heads=HeadSizes(grid=2, adapter_channels=8, feature=32, hidden=24, attention=8, gate_projection=8),
-    training=Training(steps=600, clips=16, frames=10, trunk_rate=4e-3, heads_rate=4e-3, norm_steps=20),
-    tuning=Tuning(epochs=6),
-    gating=Gating(epochs=12, random_epochs=4),
+    training=Training(steps=800, clips=16, frames=7, trunk_rate=6e-3, heads_rate=4e-3, norm_steps=20),
+    tuning=Tuning(epochs=10),
+    gating=Gating(epochs=24, base=0.3),
     golden_clips=1,
 )
 
