@@ -8,6 +8,7 @@ off with a decoder error is broken as a whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -101,11 +102,12 @@ def _planes(frame) -> list[np.ndarray]:  # noqa: ANN001 (an av.VideoFrame)
 
 def _opencv(path: Path) -> Iterator:
     """As `_pyav`."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what went wrong is told in our own words
     try:
         import cv2
     except ImportError as error:
         raise _Unopened("has a container that PyAV does not read, and OpenCV is not installed") from error
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
