@@ -137,9 +137,8 @@ def _ablations(results: dict) -> str:
     return text
 
 
-def _streams(results: dict) -> str:
-    if "streams" not in results:
-        return ""
+def stream_table(results: dict) -> str:
+    """Every life of the state on streams, the chosen one in bold."""
     rows = []
     for r in results["streams"]:
         life = r["life"]
@@ -165,6 +164,12 @@ def _streams(results: dict) -> str:
         "mean exit in the 5 frames after a change / elsewhere",
         "MACs %",
     ]
+    return table(head, rows)
+
+
+def _streams(results: dict) -> str:
+    if "streams" not in results:
+        return ""
     return f"""## Endless streams
 
 {results["stream_count"]} generated test streams of {results["stream_frames"]} frames whose action and scene change at
@@ -172,7 +177,7 @@ random, {results["streams"][0]["changes"]} changes of action. Policies were comp
 choice (bold) made on validation streams of another seed. Delay: frames from the change until the answer
 is first right (the action's length if it never was).
 
-{table(head, rows)}"""
+{stream_table(results)}"""
 
 
 def _robustness(results: dict) -> str:

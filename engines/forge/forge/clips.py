@@ -42,6 +42,8 @@ class ClipSet:
     """Streams: a new scene starts at this frame, [N, T] bool."""
     changes: np.ndarray | None = None
     """Streams: a new action starts at this frame, [N, T] bool."""
+    weights: np.ndarray | None = None
+    """How often training draws each clip, [N], sums to 1; None draws every clip equally often."""
 
     def __len__(self) -> int:
         return len(self.frames)

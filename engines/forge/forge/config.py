@@ -111,6 +111,8 @@ class Recipe:
     gating: Gating = field(default_factory=Gating)
     window: int = 20
     fps: float = 10.0
+    fit: str = "crop"
+    """How frames of another aspect ratio are made square: crop or stretch."""
     golden_clips: int = 4
     drop_margin: float = 0.0
     """Validation accuracy (0..1) that thresholds must gain over full depth; 0 is zero drop."""

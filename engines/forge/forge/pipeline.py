@@ -222,6 +222,14 @@ class Run:
             }
         save_json(self.folder / "results.json", results)
 
+    def provenance(self) -> str:
+        """What the network was trained on, for the card."""
+        return "Trained from scratch on clips that `e4 clips` generates; it has seen no real footage."
+
+    def card(self, results: dict, made: dict) -> str:
+        """CARD.md."""
+        return card.render(self.recipe, results, made)
+
     def choice(self) -> dict:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
@@ -241,18 +249,19 @@ class Run:
             softmax_thresholds=choice["softmax_thresholds"],
             rates=choice["rates"],
             life=Life(**choice["life"]),
+            fit=recipe.fit,
         )
         golden = self.clips("golden")
         frames, labels = np.array(golden.frames[: recipe.golden_clips]), golden.labels[: recipe.golden_clips]
         results = json.loads((self.folder / "results.json").read_text())
         made = {
-            "provenance": "Trained from scratch on clips that `e4 clips` generates; it has seen no real footage.",
+            "provenance": self.provenance(),
             "command": command,
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],
         }
-        error = write(net, (frames, labels), lambda e: card.render(recipe, results, {**made, "onnx_error": f"{e:.0e}"}), out)
+        error = write(net, (frames, labels), lambda e: self.card(results, {**made, "onnx_error": f"{e:.0e}"}), out)
         size = sum(p.stat().st_size for p in out.iterdir())
         print(f"{out}: {size / 1e6:.2f} MB, ONNX error {error:.1e}", file=sys.stderr)
 

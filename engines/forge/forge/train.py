@@ -25,9 +25,10 @@ from .trunk import Trunk
 
 @dataclass
 class Batch:
-    """Images u8 [B*T, H, W, 3], labels [B, T], frames since the action began [B, T], commit path [B, T]."""
+    """Which frames a step sees, labels [B, T], frames since the action began [B, T], commit path [B, T]."""
 
-    images: np.ndarray
+    picks: list[tuple[int, np.ndarray, bool]]
+    """(clip, its frames, whether mirrored), one after the other."""
     labels: Tensor
     ages: Tensor
     path: Tensor
@@ -42,7 +43,9 @@ def random_path(rng: np.random.Generator, batch: int, frames: int, exits: int) -
 
 
 def choose(clips: ClipSet, config: Training, step: int, rng: np.random.Generator) -> np.ndarray:
-    """Clips of `step`: easy ones only at first, later every clip once before any comes up again."""
+    """Clips of `step`: by their weights, else easy ones at first, later every clip once before any comes again."""
+    if clips.weights is not None:
+        return rng.choice(len(clips), config.clips, p=clips.weights)
     limit = config.easy + (1 - config.easy) * step / max(1, config.easy_share * config.steps)
     if clips.difficulty is not None and limit < 1:
         return rng.choice(np.flatnonzero(clips.difficulty <= limit), config.clips, replace=False)
@@ -56,18 +59,17 @@ def draw(clips: ClipSet, config: Training, exits: int, step: int) -> Batch:
     rng = np.random.default_rng([config.seed, step])
     chosen = choose(clips, config, step, rng)
     length = clips.frames.shape[1]
-    images = []
+    picks = []
     for index in chosen:
         if rng.random() < config.contiguous:
             at = rng.integers(0, length - config.frames + 1) + np.arange(config.frames)
         else:
             at = np.sort(rng.choice(length, config.frames, replace=False))
-        clip = clips.frames[index][at]
-        images.append(clip[:, :, ::-1] if rng.random() < 0.5 else clip)
+        picks.append((int(index), at, rng.random() < 0.5))
     rows = config.clips // 2 if rng.random() < config.paired else config.clips
     labels = torch.from_numpy(clips.labels[chosen])[:, None].expand(-1, config.frames).reshape(rows, -1)
     ages = torch.arange(config.frames).expand(config.clips, -1).reshape(rows, -1)
-    return Batch(np.concatenate(images), labels, ages, random_path(rng, rows, labels.shape[1], exits))
+    return Batch(picks, labels, ages, random_path(rng, rows, labels.shape[1], exits))
 
 
 def augment(x: Tensor, config: Training, generator: torch.Generator) -> Tensor:
@@ -171,8 +173,7 @@ class Trainer:
         for group, rate in zip(self.optimiser.param_groups, self.rates):
             group["lr"] = rate * one_cycle(self.step, config.steps, config.warm_up)
         self.freeze()
-        x = augment(self.images(batch, self.step < config.small_share * config.steps), config, generator)
-        v = self.heads.adapt(self.features(x))
+        v = self.heads.adapt(self.pooled(batch, generator))
         v = v.view(*batch.labels.shape, *v.shape[1:])
         run = unroll(self.heads, v, batch.path)
         loss = exit_loss(run.logits, batch.labels, batch.ages, config.frames, config)
@@ -185,9 +186,18 @@ class Trainer:
         right = run.logits[:, -1].argmax(-1) == batch.labels[:, -1:]
         return loss.item(), right.float().mean(0).numpy()
 
+    def pooled(self, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
+        """Pooled features of the batch's frames, augmented if there is a generator."""
+        if generator is None:
+            return self.features(self.images(batch, small=False))
+        x = self.images(batch, self.step < self.config.small_share * self.config.steps)
+        return self.features(augment(x, self.config, generator))
+
     def images(self, batch: Batch, small: bool) -> Tensor:
         """Normalised images, shrunk when `small` and the configuration says so."""
-        x = normalise(torch.from_numpy(batch.images)).contiguous(memory_format=torch.channels_last)
+        rows = [self.clips.frames[index][at] for index, at, _ in batch.picks]
+        mirrored = (row[:, :, ::-1] if flip else row for row, (_, _, flip) in zip(rows, batch.picks))
+        x = normalise(torch.from_numpy(np.concatenate(list(mirrored)))).contiguous(memory_format=torch.channels_last)
         if small and self.config.small:
             x = F.interpolate(x, size=self.config.small, mode="bilinear", antialias=True)
         return x
@@ -248,6 +258,6 @@ class Trainer:
             norm.momentum = None
         for step in range(self.config.norm_steps):
             batch = draw(self.clips, self.config, self.heads.exits, step)
-            self.heads.adapt(self.features(self.images(batch, small=False)))
+            self.heads.adapt(self.pooled(batch, None))
         for norm in norms:
             norm.momentum = 0.1

@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 from .backbones import Backbone, Block, Conv
 
-BATCH_NORM_EPS = 1e-5
-
 
 class ConvUnit(nn.Module):
     """One `Conv`: convolution, batch norm (or, folded, a bias) and clamp."""
@@ -28,7 +26,7 @@ class ConvUnit(nn.Module):
             bias=folded,
         )
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
-        self.norm = None if folded else nn.BatchNorm2d(spec.outputs, eps=BATCH_NORM_EPS)
+        self.norm = None if folded else nn.BatchNorm2d(spec.outputs, eps=spec.epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C', h', w']."""

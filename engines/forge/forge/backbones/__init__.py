@@ -23,6 +23,8 @@ class Conv:
     clamp: bool = True
     padding: tuple[int, int] | None = None
     """Zeros (before, after) on both axes; None is kernel // 2 on either side."""
+    epsilon: float = 1e-5
+    """Added to the batch norm's variance."""
 
     @property
     def pads(self) -> tuple[int, int]:
@@ -104,6 +106,7 @@ class Backbone:
 
 
 _REGISTRY = {
+    "efficientnet-lite0": ".efficientnet_lite0:efficientnet_lite0",
     "mobilenetv2": ".mobilenetv2:mobilenetv2",
     "tiny": ".tiny:tiny",
 }
