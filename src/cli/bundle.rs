@@ -1,10 +1,12 @@
-//! `e4 bundle check`: verifies a bundle and proves that the CPU engine computes
-//! from it what the trainer computed.
+//! `e4 bundle check`: verifies a bundle and proves that the CPU engine and the
+//! gates compute from it what the trainer computed.
 
 use crate::engine::bundle::{Bundle as BundleDir, BundleError};
 use crate::engine::check::{FeatureError, TOLERANCE, golden_features};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::{Engine, EngineError};
+use crate::gates::GatesError;
+use crate::gates::check::{self, Decisions, golden_decisions};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -70,6 +72,7 @@ struct Report {
     tolerance: f32,
     equal: bool,
     segments: Vec<FeatureError>,
+    decisions: Decisions,
 }
 
 /// Why no report could be made.
@@ -79,13 +82,24 @@ enum CheckError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+}
+
+impl From<check::CheckError> for CheckError {
+    fn from(error: check::CheckError) -> Self {
+        match error {
+            check::CheckError::Engine(error) => Self::Engine(error),
+            check::CheckError::Gates(error) => Self::Gates(error),
+        }
+    }
 }
 
 impl CheckError {
     /// 2 for what is wrong with the bundle, 1 for what failed in running it.
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Bundle(_) | Self::Engine(EngineError::Load { .. }) => 2,
+            Self::Bundle(_) | Self::Gates(_) | Self::Engine(EngineError::Load { .. }) => 2,
             Self::Engine(_) => 1,
         }
     }
@@ -96,9 +110,16 @@ fn check(dir: &Path) -> Result<Report, CheckError> {
     let engine = CpuEngine::new();
     let golden = bundle.golden()?;
     let segments = golden_features(&engine, &bundle, &golden)?;
+    let decisions = golden_decisions(&engine, &bundle, &golden)?;
     let name = bundle.manifest().name.clone();
     let sha256 = bundle.digest().to_owned();
-    Ok(Report::new(name, sha256, engine.name(), segments))
+    Ok(Report::new(
+        name,
+        sha256,
+        engine.name(),
+        segments,
+        decisions,
+    ))
 }
 
 impl Report {
@@ -107,6 +128,7 @@ impl Report {
         sha256: String,
         engine: &'static str,
         segments: Vec<FeatureError>,
+        decisions: Decisions,
     ) -> Self {
         Self {
             schema: "e4.bundle-check/1",
@@ -114,8 +136,9 @@ impl Report {
             sha256,
             engine,
             tolerance: TOLERANCE,
-            equal: segments.iter().all(FeatureError::is_equal),
+            equal: segments.iter().all(FeatureError::is_equal) && decisions.is_equal(),
             segments,
+            decisions,
         }
     }
 
@@ -133,6 +156,17 @@ impl Report {
                 if s.is_equal() { "ok" } else { "DIFFERS" },
             );
         }
+        let d = &self.decisions;
+        let _ = writeln!(
+            text,
+            "exits      {} frames  {} decisions, {} clear, {} differ  max logit error {:.1e}  {}",
+            d.frames,
+            d.decisions,
+            d.clear,
+            d.differing,
+            d.max_logit_error,
+            if d.is_equal() { "ok" } else { "DIFFERS" },
+        );
         text
     }
 
@@ -152,7 +186,13 @@ mod tests {
             max_relative_error,
             features: 4,
         };
-        Report::new("tiny".to_owned(), "00".to_owned(), "cpu", vec![segment])
+        Report::new(
+            "tiny".to_owned(),
+            "00".to_owned(),
+            "cpu",
+            vec![segment],
+            Decisions::default(),
+        )
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Command {
     Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     Clips(clips::Clips),
+    /// Verify a bundle.
+    Bundle(bundle::Bundle),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Bundle(bundle) => bundle.run(),
         },
         Err(error) => {
             // Nothing can be done where not even the usage text can be shown.

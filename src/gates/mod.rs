@@ -14,6 +14,7 @@
 
 mod adapter;
 mod attention;
+pub mod check;
 mod error;
 mod head;
 mod linear;

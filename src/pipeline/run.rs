@@ -132,8 +132,7 @@ pub enum PipelineError {
 }
 
 impl<S: ResultSink + 'static> Pipeline<S> {
-    /// A pipeline with the default options: four unpinned threads on a machine
-    /// with four cores or more, fewer on smaller ones.
+    /// A pipeline with the default options: all stages on one unpinned thread.
     pub fn new(
         source: Box<dyn FrameSource>,
         engine: Box<dyn Engine>,
