@@ -28,3 +28,8 @@ pub mod sync;
 #[cfg(not(loom))]
 pub mod telemetry;
 pub mod tensor;
+
+#[cfg(not(loom))]
+pub use config::Config;
+#[cfg(not(loom))]
+pub use pipeline::Pipeline;

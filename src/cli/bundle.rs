@@ -1,12 +1,14 @@
-//! `e4 bundle check`: verifies a bundle and proves that the CPU engine computes
-//! from it what the trainer computed.
+//! `e4 bundle check`: verifies a bundle and proves that the CPU engine and the
+//! gates compute from it what the trainer computed.
 
 use crate::engine::bundle::{Bundle as BundleDir, BundleError};
 use crate::engine::check::{FeatureError, TOLERANCE, golden_features};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::{Engine, EngineError};
+use crate::gates::GatesError;
+use crate::gates::check::{self, Decisions, golden_decisions};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -44,25 +46,33 @@ impl Bundle {
                 return ExitCode::from(error.exit_code());
             }
         };
-        let text = if *json { report.json() } else { report.lines() };
-        match io::stdout().lock().write_all(text.as_bytes()) {
+        match print(&report, *json) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 eprintln!("e4: stdout: {error}");
                 ExitCode::FAILURE
             }
-            _ if report.is_equal() => ExitCode::SUCCESS,
+            _ if report.equal => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         }
     }
 }
 
-/// What `e4 bundle check` found.
-#[derive(Debug)]
+fn print(report: &Report, json: bool) -> io::Result<()> {
+    let text = if json { report.json()? } else { report.lines() };
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// What `e4 bundle check` found; its JSON form is what `--json` prints.
+#[derive(Debug, Serialize)]
 struct Report {
-    name: String,
-    digest: String,
+    schema: &'static str,
+    bundle: String,
+    sha256: String,
     engine: &'static str,
+    tolerance: f32,
+    equal: bool,
     segments: Vec<FeatureError>,
+    decisions: Decisions,
 }
 
 /// Why no report could be made.
@@ -72,13 +82,24 @@ enum CheckError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+}
+
+impl From<check::CheckError> for CheckError {
+    fn from(error: check::CheckError) -> Self {
+        match error {
+            check::CheckError::Engine(error) => Self::Engine(error),
+            check::CheckError::Gates(error) => Self::Gates(error),
+        }
+    }
 }
 
 impl CheckError {
     /// 2 for what is wrong with the bundle, 1 for what failed in running it.
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Bundle(_) | Self::Engine(EngineError::Load { .. }) => 2,
+            Self::Bundle(_) | Self::Gates(_) | Self::Engine(EngineError::Load { .. }) => 2,
             Self::Engine(_) => 1,
         }
     }
@@ -88,21 +109,41 @@ fn check(dir: &Path) -> Result<Report, CheckError> {
     let bundle = BundleDir::open(dir)?;
     let engine = CpuEngine::new();
     let golden = bundle.golden()?;
-    Ok(Report {
-        name: bundle.manifest().name.clone(),
-        digest: bundle.digest().to_owned(),
-        engine: engine.name(),
-        segments: golden_features(&engine, &bundle, &golden)?,
-    })
+    let segments = golden_features(&engine, &bundle, &golden)?;
+    let decisions = golden_decisions(&engine, &bundle, &golden)?;
+    let name = bundle.manifest().name.clone();
+    let sha256 = bundle.digest().to_owned();
+    Ok(Report::new(
+        name,
+        sha256,
+        engine.name(),
+        segments,
+        decisions,
+    ))
 }
 
 impl Report {
-    fn is_equal(&self) -> bool {
-        self.segments.iter().all(FeatureError::is_equal)
+    fn new(
+        bundle: String,
+        sha256: String,
+        engine: &'static str,
+        segments: Vec<FeatureError>,
+        decisions: Decisions,
+    ) -> Self {
+        Self {
+            schema: "e4.bundle-check/1",
+            bundle,
+            sha256,
+            engine,
+            tolerance: TOLERANCE,
+            equal: segments.iter().all(FeatureError::is_equal) && decisions.is_equal(),
+            segments,
+            decisions,
+        }
     }
 
     fn lines(&self) -> String {
-        let mut text = format!("{}  sha256 {}\n", self.name, self.digest);
+        let mut text = format!("{}  sha256 {}\n", self.bundle, self.sha256);
         for s in &self.segments {
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -115,33 +156,22 @@ impl Report {
                 if s.is_equal() { "ok" } else { "DIFFERS" },
             );
         }
+        let d = &self.decisions;
+        let _ = writeln!(
+            text,
+            "exits      {} frames  {} decisions, {} clear, {} differ  max logit error {:.1e}  {}",
+            d.frames,
+            d.decisions,
+            d.clear,
+            d.differing,
+            d.max_logit_error,
+            if d.is_equal() { "ok" } else { "DIFFERS" },
+        );
         text
     }
 
-    fn json(&self) -> String {
-        let segments: Vec<_> = self
-            .segments
-            .iter()
-            .map(|s| {
-                json!({
-                    "segment": s.segment,
-                    "file": s.file,
-                    "max_relative_error": s.max_relative_error,
-                    "features": s.features,
-                    "equal": s.is_equal(),
-                })
-            })
-            .collect();
-        let report = json!({
-            "schema": "e4.bundle-check/1",
-            "bundle": self.name,
-            "sha256": self.digest,
-            "engine": self.engine,
-            "tolerance": TOLERANCE,
-            "equal": self.is_equal(),
-            "segments": segments,
-        });
-        format!("{report}\n")
+    fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self).map(|line| line + "\n")
     }
 }
 
@@ -149,33 +179,51 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn report(error: f32) -> Report {
-        Report {
-            name: "tiny".to_owned(),
-            digest: "00".to_owned(),
-            engine: "cpu",
-            segments: vec![FeatureError {
-                segment: 0,
-                file: "segment_0.onnx".to_owned(),
-                max_relative_error: error,
-                features: 4,
-            }],
-        }
+    fn report(max_relative_error: f32) -> Report {
+        let segment = FeatureError {
+            segment: 0,
+            file: "segment_0.onnx".to_owned(),
+            max_relative_error,
+            features: 4,
+        };
+        Report::new(
+            "tiny".to_owned(),
+            "00".to_owned(),
+            "cpu",
+            vec![segment],
+            Decisions::default(),
+        )
     }
 
     #[test]
     fn a_segment_that_differs_is_pointed_out() {
-        assert!(report(9e-4).is_equal());
+        assert!(report(9e-4).equal);
         let differs = report(2e-3);
-        assert!(!differs.is_equal());
+        let lines = differs.lines();
+        assert!(lines.contains("segment_0.onnx  max relative error 2.0e-3"));
+        assert!(lines.contains("DIFFERS"));
+        let json = differs.json().unwrap();
+        assert!(json.contains("\"equal\":false") && json.contains("\"tolerance\":0.001"));
+    }
+
+    #[test]
+    fn what_is_not_a_number_differs_and_is_null_in_json() {
+        let differs = report(f32::INFINITY);
+        assert!(!differs.equal);
         assert!(
             differs
-                .lines()
-                .contains("segment_0.onnx  max relative error 2.0e-3")
+                .json()
+                .unwrap()
+                .contains("\"max_relative_error\":null")
         );
-        assert!(differs.lines().contains("DIFFERS"));
-        assert!(differs.json().contains("\"equal\":false"));
-        assert!(!report(f32::INFINITY).is_equal());
+    }
+
+    #[test]
+    fn a_shipped_bundle_computes_what_its_trainer_computed() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines/tiny-e2");
+        let report = check(&dir).unwrap();
+        assert!(report.equal, "{}", report.lines());
+        assert_eq!(report.lines().lines().count(), 1 + report.segments.len());
     }
 
     #[test]

@@ -61,6 +61,12 @@ pub enum ClipsError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is not a folder.
+    #[error("--out {path} is not a folder", path = path.display())]
+    NotFolder {
+        /// What it names.
+        path: PathBuf,
+    },
     /// The file system said no.
     #[error("--out: {path}: {source}", path = path.display())]
     Io {
@@ -80,7 +86,7 @@ impl Clips {
             Err(error) => {
                 eprintln!("e4 clips: {error}");
                 match error {
-                    ClipsError::NotEmpty { .. } => ExitCode::from(2),
+                    ClipsError::NotEmpty { .. } | ClipsError::NotFolder { .. } => ExitCode::from(2),
                     ClipsError::Io { .. } => ExitCode::FAILURE,
                 }
             }
@@ -207,6 +213,11 @@ impl FrameLog {
 }
 
 fn prepare(folder: &Path, force: bool) -> Result<(), ClipsError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(ClipsError::NotFolder {
+            path: folder.to_path_buf(),
+        });
+    }
     fs::create_dir_all(folder).map_err(at(folder))?;
     let mut entries = fs::read_dir(folder).map_err(at(folder))?;
     if !force && entries.next().is_some() {

@@ -124,24 +124,32 @@ pub static KEYS: &[Key] = keys! {
         "Scheduling class of the capture thread."
     rare "stage.capture.priority" "capture-priority" stage.capture.priority =>
         "Its priority under fifo and rr, 1 to 99."
+    rare "stage.capture.wait" "capture-wait" stage.capture.wait =>
+        "How the capture thread waits. Unset: as pipeline.wait says."
     rare "stage.infer.core" "infer-core" stage.infer.core =>
         "Core of the infer thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.infer.class" "infer-class" stage.infer.class =>
         "Scheduling class of the infer thread."
     rare "stage.infer.priority" "infer-priority" stage.infer.priority =>
         "Its priority under fifo and rr, 1 to 99."
+    rare "stage.infer.wait" "infer-wait" stage.infer.wait =>
+        "How the infer thread waits. Unset: as pipeline.wait says."
     rare "stage.gate.core" "gate-core" stage.gate.core =>
         "Core of the gate thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.gate.class" "gate-class" stage.gate.class =>
         "Scheduling class of the gate thread."
     rare "stage.gate.priority" "gate-priority" stage.gate.priority =>
         "Its priority under fifo and rr, 1 to 99."
+    rare "stage.gate.wait" "gate-wait" stage.gate.wait =>
+        "How the gate thread waits. Unset: as pipeline.wait says."
     rare "stage.sink.core" "sink-core" stage.sink.core =>
         "Core of the sink thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.sink.class" "sink-class" stage.sink.class =>
         "Scheduling class of the sink thread."
     rare "stage.sink.priority" "sink-priority" stage.sink.priority =>
         "Its priority under fifo and rr, 1 to 99."
+    rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
+        "How the sink thread waits. Unset: as pipeline.wait says."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

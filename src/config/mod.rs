@@ -28,6 +28,7 @@ mod keys;
 mod layers;
 mod placement;
 mod print;
+mod shipped;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -36,6 +37,7 @@ pub use choices::{Class, CoreChoice, EngineKind, OutputTo, Pace, SourceKind, Sta
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
 pub use placement::default_placement;
+pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
@@ -243,6 +245,8 @@ pub struct StageConfig {
     pub class: Class,
     /// Priority under fifo and rr.
     pub priority: u8,
+    /// How it waits; unset: as [`PipelineConfig::wait`] says.
+    pub wait: Option<WaitStrategy>,
 }
 
 impl Default for StageConfig {
@@ -251,6 +255,7 @@ impl Default for StageConfig {
             core: CoreChoice::default(),
             class: Class::default(),
             priority: 10,
+            wait: None,
         }
     }
 }

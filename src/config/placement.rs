@@ -22,6 +22,7 @@ pub(super) struct StageKeys {
     pub core: &'static str,
     pub class: &'static str,
     pub priority: &'static str,
+    pub wait: &'static str,
 }
 
 macro_rules! stage_keys {
@@ -30,6 +31,7 @@ macro_rules! stage_keys {
             core: concat!("stage.", $stage, ".core"),
             class: concat!("stage.", $stage, ".class"),
             priority: concat!("stage.", $stage, ".priority"),
+            wait: concat!("stage.", $stage, ".wait"),
         }
     };
 }
@@ -59,7 +61,8 @@ pub(super) fn place(config: &Config, cores: &[usize]) -> Result<Placement, Probl
             stages: group.clone(),
             core,
             class: class(config, group)?,
-            wait: config.pipeline.wait,
+            wait: common(group, |s| config.stage.get(s).wait, |s| keys_of(s).wait)?
+                .unwrap_or(config.pipeline.wait),
         });
     }
     let placement = Placement::new(threads).map_err(|error| Problem {
@@ -162,31 +165,24 @@ fn spread(groups: &[Vec<Stage>], choices: &[CoreChoice], cores: &[usize]) -> Vec
 /// A thread that spins starves whoever shares its core, and under a real-time
 /// class the kernel stops it for tens of milliseconds.
 fn spinning(config: &Config, placement: &Placement) -> Result<(), Problem> {
-    if config.pipeline.wait.allowed_on_shared_core() {
-        return Ok(());
-    }
-    let refuse = |stage: Stage, reason: &str| {
-        Err(Problem {
-            key: "pipeline.wait",
-            reason: format!("the {stage} thread would spin {reason}"),
-        })
-    };
-    for thread in placement.threads() {
+    let spins = |thread: &&ThreadPlan| !thread.wait.allowed_on_shared_core();
+    for thread in placement.threads().iter().filter(spins) {
         let Some(&stage) = thread.stages.first() else {
             continue;
         };
-        if placement.shares_core(stage) {
-            return refuse(
-                stage,
-                "on a core that it shares with another; use hybrid or park, or give each thread a core of its own",
-            );
-        }
-        if thread.class != SchedClass::Other {
-            return refuse(
-                stage,
-                "in a real-time class, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
-            );
-        }
+        let reason = if placement.shares_core(stage) {
+            "on a core that it shares with another; use hybrid or park, or give each thread a core of its own"
+        } else if thread.class != SchedClass::Other {
+            "in a real-time class, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other"
+        } else {
+            continue;
+        };
+        let mut stages = thread.stages.iter();
+        let asked = stages.find(|&&stage| config.stage.get(stage).wait.is_some());
+        return Err(Problem {
+            key: asked.map_or("pipeline.wait", |&stage| keys_of(stage).wait),
+            reason: format!("the {stage} thread would spin {reason}"),
+        });
     }
     Ok(())
 }

@@ -17,7 +17,9 @@ impl Config {
         let mut section = "";
         for key in KEYS {
             let (table, name) = key.split();
-            if table != section {
+            if table == section {
+                text.push('\n');
+            } else {
                 section = table;
                 text.extend(["\n[", table, "]\n"]);
             }

@@ -43,6 +43,7 @@ fn other(key: &str) -> &'static str {
         key if key.ends_with(".core") => "1",
         key if key.ends_with(".class") => "fifo",
         key if key.ends_with(".priority") => "50",
+        key if key.ends_with(".wait") => "park",
         _ => panic!("no value for {key}"),
     }
 }
@@ -393,10 +394,15 @@ fn placements_that_cannot_be_are_refused_by_key() {
             format!("{fused}wait = \"spin\"\n[stage]\ninfer.class = \"fifo\""),
             "e4.toml:3: pipeline.wait: the capture thread would spin in a real-time class, which the kernel stalls for tens of milliseconds; use hybrid or park, or class other",
         ),
+        (
+            "stage.sink.wait = \"spin\"".to_owned(),
+            "e4.toml:1: stage.sink.wait: the sink thread would spin on a core that it shares with another; use hybrid or park, or give each thread a core of its own",
+        ),
     ];
     for (text, wanted) in cases {
         assert_eq!(place(&text, &[0, 1]).unwrap_err(), wanted);
     }
+    assert!(place("stage.infer.wait = \"spin\"", &[0, 1]).is_ok());
     assert!(place(&format!("{fused}wait = \"spin\""), &[0, 1]).is_ok());
     assert!(place("pipeline.wait = \"spin\"", &[0, 1, 2, 3]).is_ok());
 }

@@ -8,12 +8,13 @@
 
 use super::bundle::{Bundle, Golden, elements};
 use super::{Engine, EngineError, SegmentIo};
+use serde::Serialize;
 
 /// Largest relative error at which an engine counts as equal to the trainer.
 pub const TOLERANCE: f32 = 1e-3;
 
 /// How far a segment's features are from the trainer's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FeatureError {
     /// Index of the segment.
     pub segment: usize,
@@ -83,8 +84,10 @@ pub fn run_golden(
     for clip in 0..golden.clips() {
         for t in 0..frames.min(golden.frames()) {
             let mut len = specs.first().map_or(0, |s| elements(&s.input));
-            // Both counts come from the same file: the frame is there.
-            let _ = golden.write_input(clip, t, &mut map[..len]);
+            if !golden.write_input(clip, t, &mut map[..len]) {
+                let host = golden.rgb(clip, t).map_or(0, <[u8]>::len);
+                return Err(EngineError::Length { buffer: len, host });
+            }
             for (exit, (segment, slot)) in chain.iter_mut().enumerate() {
                 let Some(mut io) = slot.take() else { continue };
                 io.input.write_from(&map[..len])?;

@@ -82,45 +82,64 @@ fn tile<const FMA: bool, const R: usize, const N: usize>(
     out: &mut [f32],
     stride: usize,
 ) {
-    let rows: [&[f32]; R] = from_fn(|r| &weight[r * width..][..width]);
-    let columns: [&[f32]; N] = from_fn(|j| &input[j * width..][..width]);
-    let mut sums = [[[0.0f32; LANES]; N]; R];
-    let mut start = 0;
-    while start + LANES <= width {
-        let columns: [&[f32]; N] = from_fn(|j| &columns[j][start..start + LANES]);
-        for r in 0..R {
-            let row = &rows[r][start..start + LANES];
-            for j in 0..N {
-                for lane in 0..LANES {
-                    sums[r][j][lane] =
-                        multiply_add::<FMA>(row[lane], columns[j][lane], sums[r][j][lane]);
-                }
-            }
-        }
-        start += LANES;
-    }
-    if start + LANES / 2 <= width {
-        for r in 0..R {
-            let row = &rows[r][start..start + LANES / 2];
-            for j in 0..N {
-                let column = &columns[j][start..start + LANES / 2];
-                for lane in 0..LANES / 2 {
-                    sums[r][j][lane] =
-                        multiply_add::<FMA>(row[lane], column[lane], sums[r][j][lane]);
-                }
-            }
-        }
-        start += LANES / 2;
-    }
+    let rows: [_; R] = from_fn(|r| weight[r * width..][..width].as_chunks::<LANES>());
+    let columns: [_; N] = from_fn(|j| input[j * width..][..width].as_chunks::<LANES>());
+    let chunks = width / LANES;
+    let row_chunks = from_fn(|r| &rows[r].0[..chunks]);
+    let column_chunks = from_fn(|j| &columns[j].0[..chunks]);
+    let sums = if N == 1 {
+        row_sums::<FMA, R, N>(row_chunks, column_chunks)
+    } else {
+        tile_sums::<FMA, R, N>(row_chunks, column_chunks)
+    };
     for r in 0..R {
         for j in 0..N {
             let mut tail = 0.0;
-            for k in start..width {
-                tail = multiply_add::<FMA>(rows[r][k], columns[j][k], tail);
+            for (a, b) in rows[r].1.iter().zip(columns[j].1) {
+                tail = multiply_add::<FMA>(*a, *b, tail);
             }
             out[r * stride + j] += horizontal(sums[r][j]) + tail;
         }
     }
+}
+
+/// Lanes of the sums where every weight is used once: it is multiplied straight
+/// from memory.
+#[inline(always)]
+fn row_sums<const FMA: bool, const R: usize, const N: usize>(
+    rows: [&[[f32; LANES]]; R],
+    columns: [&[[f32; LANES]]; N],
+) -> [[[f32; LANES]; N]; R] {
+    let mut sums = [[[0.0f32; LANES]; N]; R];
+    for k in 0..columns[0].len() {
+        for r in 0..R {
+            sums[r][0] = lanes::<FMA>(&rows[r][k], &columns[0][k], sums[r][0]);
+        }
+    }
+    sums
+}
+
+/// The same where a weight serves several columns: it is loaded first, once.
+#[inline(always)]
+fn tile_sums<const FMA: bool, const R: usize, const N: usize>(
+    rows: [&[[f32; LANES]]; R],
+    columns: [&[[f32; LANES]]; N],
+) -> [[[f32; LANES]; N]; R] {
+    let mut sums = [[[0.0f32; LANES]; N]; R];
+    for k in 0..columns[0].len() {
+        let weights: [[f32; LANES]; R] = from_fn(|r| rows[r][k]);
+        for r in 0..R {
+            for j in 0..N {
+                sums[r][j] = lanes::<FMA>(&weights[r], &columns[j][k], sums[r][j]);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn lanes<const FMA: bool>(a: &[f32; LANES], b: &[f32; LANES], sum: [f32; LANES]) -> [f32; LANES] {
+    from_fn(|lane| multiply_add::<FMA>(a[lane], b[lane], sum[lane]))
 }
 
 #[inline(always)]

@@ -14,6 +14,7 @@
 
 mod adapter;
 mod attention;
+pub mod check;
 mod error;
 mod head;
 mod linear;
@@ -239,3 +240,6 @@ impl Gates {
         self.end_frame();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,7 @@ pub(super) struct Infer<S> {
     speculate: bool,
     drops: Arc<DropCounters>,
     heartbeat: Heartbeat,
-    /// The first engine failure and how many there were.
+    /// The first engine failure, and how many frames were lost to such.
     pub failures: (Option<EngineError>, u64),
 }
 
@@ -232,12 +232,22 @@ impl<S: ResultSink> Infer<S> {
                 Outcome::Failed => self.drops.drop_frame(DropReason::EngineFailed),
             }
             if ahead {
-                let unused = self.collect(index + 1)?;
-                self.give_back(index + 1, unused);
+                self.abandon(index + 1);
             }
             return Ok(());
         }
         Ok(())
+    }
+
+    /// Waits for a run whose frame has left already: what it computed, or that
+    /// it failed, is of no consequence for any frame.
+    fn abandon(&mut self, index: usize) {
+        match self.collect(index) {
+            Ok(unused) => self.give_back(index, unused),
+            Err(error) => {
+                self.failures.0.get_or_insert(error);
+            }
+        }
     }
 
     fn enqueue(&mut self, index: usize) -> Result<(), EngineError> {

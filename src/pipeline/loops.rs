@@ -232,20 +232,19 @@ pub(super) fn sink<S: ResultSink>(
     stop: &Stop,
 ) -> Result<Part<S>, PipelineError> {
     let mut rhythm = FrameRhythm::default();
-    let mut wanted = true;
     loop {
         let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
         match results.recv(&mut waiter, until) {
-            Received::Item(result) if wanted => {
+            Received::Item(result) => {
                 heartbeat.busy();
                 rhythm.arrived(result.sample, result.captured_ns, now_ns());
-                wanted = sink.accept(&result);
-                heartbeat.idle();
-                if !wanted {
+                // What is under way when the run ends is a result still.
+                if !sink.accept(&result) {
                     stop.raise();
                 }
+                heartbeat.idle();
             }
-            Received::Item(_) | Received::TimedOut => {}
+            Received::TimedOut => {}
             Received::Closed => break,
         }
     }

@@ -22,19 +22,19 @@
 //! use e4::engine::{bundle::Bundle, cpu::CpuEngine};
 //! use e4::gates::{ExitPolicy, Gates};
 //! use e4::pipeline::{Pipeline, Placement, Stop};
-//! use e4::source::generator::{Generator, GeneratorOptions};
+//! use e4::source::generator::{CameraOptions, Generator};
 //! use e4::telemetry::FrameResult;
 //!
 //! let bundle = Bundle::open("engines/tiny-e2")?;
 //! let gates = Gates::open(&bundle, ExitPolicy::Gates)?;
-//! let camera = Generator::new(GeneratorOptions { frames: Some(8), paced: false, ..Default::default() });
-//! let mut exits = Vec::new();
-//! let finished = Pipeline::new(Box::new(camera), Box::new(CpuEngine::new()), bundle, gates, |result: &FrameResult| {
-//!     exits.push(result.exit);
+//! let camera = Generator::new(CameraOptions { frames: Some(8), live: false, ..Default::default() })?;
+//! let print = |result: &FrameResult| {
+//!     println!("frame {} left at exit {}", result.frame, result.exit + 1);
 //!     true
-//! })
-//! .placement(Placement::fused())
-//! .run(&Stop::new())?;
+//! };
+//! let finished = Pipeline::new(Box::new(camera), Box::new(CpuEngine::new()), bundle, gates, print)
+//!     .placement(Placement::fused())
+//!     .run(&Stop::new())?;
 //! assert_eq!(finished.drops.captured(), 8);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -53,6 +53,8 @@ mod wake;
 
 #[cfg(not(loom))]
 mod capture;
+#[cfg(not(loom))]
+mod configured;
 #[cfg(not(loom))]
 mod gate;
 #[cfg(not(loom))]
@@ -83,6 +85,10 @@ pub use wait::{GUARD_NS, Notifier, Until, Waiter};
 #[cfg(not(loom))]
 pub use capture::Damage;
 #[cfg(not(loom))]
+pub use configured::SetupError;
+#[cfg(not(loom))]
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 #[cfg(not(loom))]
 pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
+#[cfg(not(loom))]
+pub use sink::{Sink, SinkSetup};

@@ -41,7 +41,8 @@ pub enum OnError {
 
 /// Takes the results, one call a frame, in order.
 pub trait ResultSink: Send {
-    /// Takes one result; false asks the run to end.
+    /// Takes one result; false asks the run to end, and those that are under way
+    /// then follow.
     fn accept(&mut self, result: &FrameResult) -> bool;
 }
 
@@ -131,8 +132,7 @@ pub enum PipelineError {
 }
 
 impl<S: ResultSink + 'static> Pipeline<S> {
-    /// A pipeline with the default options: four unpinned threads on a machine
-    /// with four cores or more, fewer on smaller ones.
+    /// A pipeline with the default options: all stages on one unpinned thread.
     pub fn new(
         source: Box<dyn FrameSource>,
         engine: Box<dyn Engine>,
@@ -225,6 +225,12 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     pub fn drop_counters(mut self, drops: Arc<DropCounters>) -> Self {
         self.options.drops = drops;
         self
+    }
+
+    /// The counters in use.
+    #[must_use]
+    pub fn drops(&self) -> Arc<DropCounters> {
+        self.options.drops.clone()
     }
 
     /// Runs until the source ends, `stop` is raised or the sink asks to end.

@@ -1,10 +1,9 @@
 //! The sink stage: hands each result to the outputs and keeps the totals.
 //!
 //! Guarantees: a result is published before it is counted; accepting one
-//! allocates nothing, except for the status line's few redraws a second. The
-//! outputs are flushed five times a second, and at the end. A reader that goes
-//! away ends the run as a success, an output that fails ends it as a failure; in
-//! both cases the totals stay right.
+//! allocates nothing, except for the status line's few redraws a second. A reader
+//! that goes away ends the run as a success, an output that fails ends it as a
+//! failure; results that come after that are counted all the same.
 //!
 //! Not guaranteed: that a file or standard output takes a line at once. Only a
 //! datagram never waits.
@@ -17,9 +16,6 @@ use crate::telemetry::status::StatusLine;
 use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
 use std::collections::BTreeMap;
 use std::io;
-
-/// Time between two flushes.
-const FLUSH_NS: u64 = 200_000_000;
 
 /// What a [`Sink`] is made from.
 #[derive(Debug)]
@@ -46,8 +42,6 @@ pub struct Sink {
     drops: Arc<DropCounters>,
     outputs: Vec<Box<dyn Output>>,
     status: Option<StatusLine>,
-    class: u16,
-    flush_ns: u64,
     end: OutputEnd,
 }
 
@@ -71,25 +65,15 @@ impl Sink {
             drops,
             outputs,
             status,
-            class: 0,
-            flush_ns: 0,
             end: OutputEnd::Complete,
         }
-    }
-
-    /// To be called when no result has come for a while, so that what is held
-    /// back gets out.
-    pub fn idle(&mut self) -> bool {
-        self.tick(now_ns())
     }
 
     /// Flushes the outputs, takes the status line away and hands over the totals.
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.flush();
-        if let Some(status) = &mut self.status {
-            status.clear();
-        }
+        drop(self.status);
         Report {
             totals: self.totals,
             drops: self.drops,
@@ -121,21 +105,6 @@ impl Sink {
         }
     }
 
-    fn tick(&mut self, now_ns: u64) -> bool {
-        if now_ns >= self.flush_ns {
-            self.flush_ns = now_ns.saturating_add(FLUSH_NS);
-            self.flush();
-        }
-        if let Some(status) = &mut self.status {
-            let class = self
-                .labels
-                .get(usize::from(self.class))
-                .map_or("", String::as_str);
-            status.update(now_ns, &self.totals, &self.drops, class);
-        }
-        self.end == OutputEnd::Complete
-    }
-
     fn flush(&mut self) {
         for output in &mut self.outputs {
             if let Err(error) = output.flush() {
@@ -153,8 +122,12 @@ impl ResultSink for Sink {
             self.publish(result);
         }
         self.totals.record(result);
-        self.class = result.class;
-        self.tick(now_ns())
+        if let Some(status) = &mut self.status {
+            let class = self.labels.get(usize::from(result.class));
+            let class = class.map_or("", String::as_str);
+            status.update(now_ns(), &self.totals, &self.drops, class);
+        }
+        self.end == OutputEnd::Complete
     }
 }
 

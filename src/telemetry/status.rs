@@ -97,8 +97,8 @@ impl StatusLine {
         self.put();
     }
 
-    /// Takes the line away.
-    pub fn clear(&mut self) {
+    /// Takes the line away, at the end.
+    fn clear(&mut self) {
         if self.terminal && self.drawn.take().is_some() && !self.broken {
             self.text.clear();
             self.text.push_str("\r\x1b[K");
@@ -112,6 +112,12 @@ impl StatusLine {
             .write_all(self.text.as_bytes())
             .and_then(|()| self.out.flush());
         self.broken = written.is_err();
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -143,7 +149,7 @@ mod tests {
             totals.record(&frame(0));
             line.update(step * 10_000_000, &totals, &drops, "walk\x1b[2J");
         }
-        line.clear();
+        drop(line);
         let text = shared.0.lock().unwrap().clone();
         String::from_utf8(text).unwrap()
     }

@@ -127,7 +127,9 @@ fn shape(field: &str, shape: &Shape) -> Result {
     within(field, c, 1..=MAX_LAYER)?;
     within(field, h, 1..=MAX_SIDE)?;
     within(field, w, 1..=MAX_SIDE)?;
-    within(&format!("{field}: elements"), c * h * w, 1..=MAX_ELEMENTS)
+    let elements = c.checked_mul(h).and_then(|plane| plane.checked_mul(w));
+    let elements = elements.unwrap_or(usize::MAX);
+    within(&format!("{field}: elements"), elements, 1..=MAX_ELEMENTS)
 }
 
 fn segments(m: &Manifest) -> Result {

@@ -167,12 +167,12 @@ impl Avi {
                 [a, b, b'd', b'c' | b'b'] if self.head.stream == [*a, *b] => {
                     return Ok(Found::Picture(size));
                 }
-                id if id.iter().all(|b| b.is_ascii_graphic() || *b == b' ') => {
-                    if self.input.lacks(8 + u64::from(size)) {
-                        return Err(Fault::Broken(format!("ends within the chunk at byte {at}")));
-                    }
+                id if id.iter().all(|b| b.is_ascii_graphic() || *b == b' ')
+                    && !self.input.lacks(8 + u64::from(size)) =>
+                {
                     self.input.skip(padded(size))?;
                 }
+                // What follows the end is none of our business.
                 _ if self.head.riff_end.is_some_and(|end| at >= end) => return Ok(Found::End),
                 _ => return Err(Fault::Broken(format!("its chunks break off at byte {at}"))),
             }

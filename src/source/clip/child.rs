@@ -8,7 +8,8 @@
 //!
 //! Cost: a thread for each child, which sleeps in reads of its standard error.
 //! That thread is the child's parent: the kernel's parent-death signal goes by
-//! thread, and the one that asks for a child may end before it.
+//! thread, and the one that asks for a child may end before it. Starting a child
+//! forks, after which each page of ours costs a fault when it is first written.
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
@@ -123,13 +124,14 @@ impl Keeper {
 }
 
 impl Child {
-    /// Waits for the end and says how it was; kills after `patience`.
+    /// Waits for the end and says how it was; one that takes longer than
+    /// `patience` is killed and gives `None`.
     pub(super) fn finish(&self, patience: Duration) -> Option<Outcome> {
         let outcome = self.outcome.recv_timeout(patience).ok();
-        outcome.or_else(|| {
+        if outcome.is_none() {
             self.kill();
-            self.outcome.recv_timeout(Duration::from_secs(1)).ok()
-        })
+        }
+        outcome
     }
 
     /// Kills the child and all that it started.

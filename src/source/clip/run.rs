@@ -13,6 +13,11 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Most bytes that a slot is given ahead of its first frame: twice a 4K picture
+/// in RGB. Larger frames let their slots grow, so a size that a tiny file
+/// claims does not take the memory of all slots at once.
+const MAX_AHEAD: usize = 64 << 20;
+
 /// A clip file, or the clips of a folder by name.
 ///
 /// `sequence` and `timestamp_ns` rise over all clips and passes; `clip` counts
@@ -303,7 +308,7 @@ impl FrameSource for ClipSource {
             .iter()
             .map(|clip| Reader::peek(&clip.path, &self.options));
         let largest = sizes.max().unwrap_or(0);
-        let (pool, free) = SlotPool::new(slots.max(1), largest);
+        let (pool, free) = SlotPool::new(slots.max(1), largest.min(MAX_AHEAD));
         (self.pool, self.free) = (Some(pool), free);
         let first = loop {
             match self.step(u64::MAX) {
@@ -315,7 +320,7 @@ impl FrameSource for ClipSource {
         };
         for slot in &mut self.free {
             // Grown here, it does not grow on the way of a frame.
-            let len = slot.data.len().max(first.data.len());
+            let len = slot.data.len().max(first.data.len().min(MAX_AHEAD));
             slot.data.resize(len, 0);
         }
         self.ready = Some(first);

@@ -3,7 +3,7 @@
 
 use super::raster::{Canvas, Rgb};
 use super::rng::mix;
-use super::scene::{Scene, tile_rng};
+use super::scene::{CLUTTERED, Scene, tile_rng};
 use super::view::{View, floor};
 
 /// Blotches for each side.
@@ -29,7 +29,7 @@ impl Backdrop {
     }
 
     fn blotches(&mut self, scene: &Scene, canvas: &mut Canvas, view: &View) {
-        let strength = if scene.difficulty > 0.15 {
+        let strength = if scene.difficulty > CLUTTERED {
             50.0 * scene.difficulty
         } else {
             0.0

@@ -98,3 +98,37 @@ fn columns(from: &Canvas, to: &mut Canvas, sums: &mut [f32], window: Window) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blurs one bright pixel and measures the blot.
+    fn blot(sigma: f32) -> (f32, f32, f32) {
+        let mut canvas = Canvas::new(61, 61);
+        canvas.data[(30 * 61 + 30) * 3] = 1.0;
+        let mut scratch = canvas.clone();
+        blur(&mut canvas, &mut scratch, &mut [0.0; 183], sigma);
+        let (mut sum, mut across, mut down) = (0.0, 0.0, 0.0);
+        for y in 0..61_u8 {
+            for x in 0..61_u8 {
+                let v = canvas.data[(usize::from(y) * 61 + usize::from(x)) * 3];
+                sum += v;
+                across += v * (f32::from(x) - 30.0).powi(2);
+                down += v * (f32::from(y) - 30.0).powi(2);
+            }
+        }
+        (sum, across, down)
+    }
+
+    #[test]
+    fn blur_keeps_brightness_and_has_the_deviation_asked_for() {
+        for sigma in [0.3_f32, 0.7, 1.0, 2.5, 5.0] {
+            let (sum, across, down) = blot(sigma);
+            assert!((sum - 1.0).abs() < 1e-3, "{sigma}: {sum}");
+            for variance in [across, down] {
+                assert!((variance.sqrt() - sigma).abs() < 0.02 * sigma, "{sigma}");
+            }
+        }
+    }
+}

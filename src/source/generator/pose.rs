@@ -111,21 +111,30 @@ impl Pose {
         }
     }
 
-    /// Between this pose (`share` = 0) and `other` (1), each joint the short way.
+    /// What turns `other` into this pose: each joint the short way.
     #[must_use]
-    pub fn towards(&self, other: &Self, share: f32) -> Self {
-        let turn = |a: f32, b: f32| {
-            let way = (b - a) / TAU;
-            a + (way - (way + 0.5).floor()) * TAU * share
-        };
-        let pair = |a: [f32; 2], b: [f32; 2]| [turn(a[0], b[0]), turn(a[1], b[1])];
+    pub fn minus(&self, other: &Self) -> Self {
+        self.joined(other, |a, b| {
+            let turns = (a - b) / TAU;
+            (turns - (turns + 0.5).floor()) * TAU
+        })
+    }
+
+    /// This pose and `share` of a difference.
+    #[must_use]
+    pub fn plus(&self, difference: &Self, share: f32) -> Self {
+        self.joined(difference, |a, b| a + share * b)
+    }
+
+    fn joined(&self, other: &Self, join: impl Fn(f32, f32) -> f32) -> Self {
+        let pair = |a: [f32; 2], b: [f32; 2]| [join(a[0], b[0]), join(a[1], b[1])];
         Self {
-            lean: turn(self.lean, other.lean),
+            lean: join(self.lean, other.lean),
             hip: pair(self.hip, other.hip),
             knee: pair(self.knee, other.knee),
             shoulder: pair(self.shoulder, other.shoulder),
             elbow: pair(self.elbow, other.elbow),
-            lift: self.lift + (other.lift - self.lift) * share,
+            lift: join(self.lift, other.lift),
         }
     }
 

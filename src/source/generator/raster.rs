@@ -10,7 +10,7 @@ use std::ops::Range;
 pub type Rgb = [f32; 3];
 
 /// Float RGB pixels, rows packed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Canvas {
     /// Width in pixels.
     pub width: usize,
@@ -114,4 +114,41 @@ fn overlap(at: usize, low: f32, high: f32) -> f32 {
 fn span(low: f32, high: f32, limit: usize) -> Range<usize> {
     let end = (high.ceil() as usize).min(limit);
     (low.floor() as usize).min(end)..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f32::consts::PI;
+
+    const WHITE: Rgb = [1.0; 3];
+
+    fn area(canvas: &Canvas) -> f32 {
+        canvas.data.iter().step_by(3).sum()
+    }
+
+    #[test]
+    fn shapes_cover_their_area_wherever_they_lie() {
+        for shift in [0.0, 0.3, 0.77] {
+            let mut canvas = Canvas::new(64, 64);
+            canvas.capsule([20.0 + shift, 30.0], [40.0 + shift, 33.0], 5.0, WHITE);
+            let length = (20.0_f32 * 20.0 + 9.0).sqrt();
+            let wanted = 10.0 * length + PI * 25.0;
+            assert!((area(&canvas) - wanted).abs() < 0.02 * wanted);
+            let mut canvas = Canvas::new(64, 64);
+            canvas.rect([3.0 + shift, 4.5], [20.25, 21.0 + shift], WHITE);
+            let wanted = (17.25 - shift) * (16.5 + shift);
+            assert!((area(&canvas) - wanted).abs() < 1e-2);
+        }
+    }
+
+    #[test]
+    fn shapes_outside_leave_the_canvas_as_it_is() {
+        let mut canvas = Canvas::new(8, 8);
+        canvas.capsule([-20.0, -20.0], [-9.0, 30.0], 3.0, WHITE);
+        canvas.capsule([900.0, 4.0], [900.0, 4.0], 3.0, WHITE);
+        canvas.rect([8.0, 0.0], [50.0, 50.0], WHITE);
+        canvas.outline([-9.0, -9.0], [-1.0, -1.0], 2.0, WHITE);
+        assert_eq!(canvas, Canvas::new(8, 8));
+    }
 }

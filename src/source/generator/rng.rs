@@ -115,3 +115,38 @@ pub fn sin(x: f32) -> f32 {
 pub fn cos(x: f32) -> f32 {
     sin(x + std::f32::consts::FRAC_PI_2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn close_seeds_and_indices_never_meet() {
+        let numbers: HashSet<u64> = (0..200)
+            .flat_map(|seed| (0..200).map(move |index| mix(seed, index)))
+            .collect();
+        assert_eq!(numbers.len(), 40_000);
+    }
+
+    #[test]
+    fn moments_are_those_of_the_distributions() {
+        let mut rng = Rng::new(5);
+        let n = 100_000;
+        let uniform = (0..n).map(|_| rng.uniform()).sum::<f32>() / n as f32;
+        let normals: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
+        let mean = normals.iter().sum::<f32>() / n as f32;
+        let variance = normals.iter().map(|v| v * v).sum::<f32>() / n as f32;
+        assert!((uniform - 0.5).abs() < 0.01, "{uniform}");
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn sine_and_cosine_agree_with_the_standard_librarys() {
+        for i in -2000..2000 {
+            let x = i as f32 * 0.01;
+            assert!((sin(x) - x.sin()).abs() < 1e-6, "{x}");
+            assert!((cos(x) - x.cos()).abs() < 2e-6, "{x}");
+        }
+    }
+}

@@ -23,6 +23,12 @@ const KNOTS_HZ: f64 = 10.0;
 /// A burst of extra difficulty may happen in each stretch of so many seconds.
 const BURST_WINDOW_S: f64 = 2.0;
 
+/// Least difficulty with anything in the background.
+pub const CLUTTERED: f32 = 0.15;
+
+/// Distractors of the hardest scene.
+const MAX_DISTRACTORS: usize = 34;
+
 /// Shape of a [`Distractor`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -63,7 +69,7 @@ pub struct Bar {
 }
 
 /// Parameters of a scene.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scene {
     /// Where everything that is hashed comes from.
     pub seed: u64,
@@ -114,34 +120,67 @@ impl Scene {
     /// Draws a scene of this difficulty.
     #[must_use]
     pub fn draw(rng: &mut Rng, difficulty: f32) -> Self {
+        let mut scene = Self {
+            distractors: Vec::with_capacity(MAX_DISTRACTORS),
+            bars: Vec::with_capacity(2),
+            ..Self::default()
+        };
+        scene.redraw(rng, difficulty);
+        scene
+    }
+
+    /// Makes another scene of this one; allocates nothing.
+    pub fn redraw(&mut self, rng: &mut Rng, difficulty: f32) {
         let d = difficulty.clamp(0.0, 1.0);
-        let background = rng.colour();
+        self.difficulty = d;
+        self.background = rng.colour();
         let contrast = 160.0 * (1.0 - d) + 45.0 * d;
-        let dark = background.iter().sum::<f32>() / 3.0 < 128.0;
+        let dark = self.background.iter().sum::<f32>() / 3.0 < 128.0;
         let step = if dark { contrast } else { -contrast };
-        let skin =
-            [0, 1, 2].map(|c| (background[c] + step + 12.0 * rng.normal()).clamp(0.0, 255.0));
+        self.skin = self
+            .background
+            .map(|b| (b + step + 12.0 * rng.normal()).clamp(0.0, 255.0));
         let tint = [20.0, -20.0, 10.0];
-        let height = 0.86 - 0.42 * d * rng.range(0.5, 1.0);
-        Self {
-            seed: rng.bits(),
-            difficulty: d,
-            background,
-            slope_x: rng.normal3(18.0),
-            slope_y: rng.normal3(18.0),
-            skin,
-            shirt: [0, 1, 2].map(|c| (skin[c] + tint[c]).clamp(0.0, 255.0)),
-            height,
-            centre: 0.5 + 0.05 * rng.normal(),
-            ground: 0.5 + 0.5 * height + 0.02 * rng.normal(),
-            boxes: if d > 0.15 {
-                round(14.0 * d * rng.uniform() + 6.0 * d)
-            } else {
-                0
-            },
-            distractors: distractors(rng, d),
-            bars: bars(rng, d),
-        }
+        self.shirt = [0, 1, 2].map(|c| (self.skin[c] + tint[c]).clamp(0.0, 255.0));
+        self.height = 0.86 - 0.42 * d * rng.range(0.5, 1.0);
+        self.seed = rng.bits();
+        self.slope_x = rng.normal3(18.0);
+        self.slope_y = rng.normal3(18.0);
+        self.centre = 0.5 + 0.05 * rng.normal();
+        self.ground = 0.5 + 0.5 * self.height + 0.02 * rng.normal();
+        self.boxes = if d > CLUTTERED {
+            round(14.0 * d * rng.uniform() + 6.0 * d)
+        } else {
+            0
+        };
+        self.draw_distractors(rng);
+        self.draw_bars(rng);
+    }
+
+    fn draw_distractors(&mut self, rng: &mut Rng) {
+        let d = self.difficulty;
+        let per_square = 9.0 * d * rng.range(0.4, 1.0);
+        let count = round(per_square * PERIOD[0] * PERIOD[1]);
+        self.distractors.clear();
+        self.distractors.extend((0..count).map(|_| Distractor {
+            at: PERIOD.map(|side| rng.uniform() * side),
+            velocity: [0; 2].map(|_| 0.156 * rng.normal()),
+            size: rng.range(6.0, 10.0 + 26.0 * d) / 192.0,
+            colour: rng.colour(),
+            kind: [Kind::Disc, Kind::Box, Kind::Stick][rng.below(3) as usize],
+        }));
+    }
+
+    fn draw_bars(&mut self, rng: &mut Rng) {
+        let d = self.difficulty;
+        let count = u32::from(rng.chance(d)) + u32::from(rng.chance(d - 0.4));
+        self.bars.clear();
+        self.bars.extend((0..count).map(|_| Bar {
+            left: rng.uniform() * BAR_PERIOD,
+            velocity: (0.094 + 0.094 * d) * rng.normal(),
+            width: rng.range(0.05, 0.14),
+            colour: rng.colour(),
+        }));
     }
 
     /// Shake, blur and the rest at time `at_s`.
@@ -215,30 +254,6 @@ const KNOT: u64 = 3;
 pub fn tile_rng(seed: u64, tile: [i32; 2]) -> Rng {
     let column = mix(seed, u64::from(tile[0].cast_unsigned()));
     Rng::new(mix(column, u64::from(tile[1].cast_unsigned())))
-}
-
-fn distractors(rng: &mut Rng, d: f32) -> Vec<Distractor> {
-    let per_square = 9.0 * d * rng.range(0.4, 1.0);
-    let count = round(per_square * PERIOD[0] * PERIOD[1]);
-    let mut draw = || Distractor {
-        at: PERIOD.map(|side| rng.uniform() * side),
-        velocity: [0; 2].map(|_| 0.156 * rng.normal()),
-        size: rng.range(6.0, 10.0 + 26.0 * d) / 192.0,
-        colour: rng.colour(),
-        kind: [Kind::Disc, Kind::Box, Kind::Stick][rng.below(3) as usize],
-    };
-    (0..count).map(|_| draw()).collect()
-}
-
-fn bars(rng: &mut Rng, d: f32) -> Vec<Bar> {
-    let count = u32::from(rng.chance(d)) + u32::from(rng.chance(d - 0.4));
-    let mut draw = || Bar {
-        left: rng.uniform() * BAR_PERIOD,
-        velocity: (0.094 + 0.094 * d) * rng.normal(),
-        width: rng.range(0.05, 0.14),
-        colour: rng.colour(),
-    };
-    (0..count).map(|_| draw()).collect()
 }
 
 #[expect(

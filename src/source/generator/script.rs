@@ -33,7 +33,8 @@ pub struct Performance {
     start_s: f64,
     start_x: f32,
     speed: f32,
-    from: Option<Pose>,
+    /// What the last action's final pose had more than this one's first.
+    rest: Option<Pose>,
 }
 
 /// What begins with a frame.
@@ -75,7 +76,8 @@ impl Script {
 
     fn open(mut rng: Rng, difficulty: Option<f32>) -> Self {
         let action = Action::ALL[rng.below(8) as usize];
-        let scene = draw_scene(&mut rng, difficulty);
+        let chosen = pick(&mut rng, difficulty);
+        let scene = Scene::draw(&mut rng, chosen);
         let performance = Performance::draw(&mut rng, action, &scene);
         let segment_end_s = segment_s(&mut rng);
         Self {
@@ -107,20 +109,19 @@ impl Script {
         let action = Action::ALL[(self.performance.action as usize + step) % 8];
         let cut = self.rng.chance(0.5);
         if cut {
-            self.scene = draw_scene(&mut self.rng, self.difficulty);
+            let difficulty = pick(&mut self.rng, self.difficulty);
+            self.scene.redraw(&mut self.rng, difficulty);
             self.performance = Performance::draw(&mut self.rng, action, &self.scene);
             self.scene_start_s = now;
         } else {
             let at_s = now - self.scene_start_s;
-            let (x, _) = self.performance.place(at_s);
-            let from = self.performance.pose(at_s);
-            let next = Performance::draw(&mut self.rng, action, &self.scene);
-            self.performance = Performance {
-                start_s: at_s,
-                start_x: x,
-                from: Some(from),
-                ..next
-            };
+            let (start_x, _) = self.performance.place(at_s);
+            let last = self.performance.pose(at_s);
+            let mut next = Performance::draw(&mut self.rng, action, &self.scene);
+            next.start_s = at_s;
+            next.start_x = start_x;
+            next.rest = Some(last.minus(&next.pose(at_s)));
+            self.performance = next;
         }
         cut
     }
@@ -171,7 +172,7 @@ impl Performance {
             start_s: 0.0,
             start_x: scene.centre - facing * speed * CLIP_S / 2.0,
             speed,
-            from: None,
+            rest: None,
         }
     }
 
@@ -203,16 +204,17 @@ impl Performance {
         };
         let pose = Pose::of(self.action, phase, style);
         let share = seconds(elapsed) / BLEND_S;
-        match self.from {
-            Some(from) if share < 1.0 => from.towards(&pose, share * share * (3.0 - 2.0 * share)),
+        match &self.rest {
+            Some(rest) if share < 1.0 => pose.plus(rest, 1.0 - share * share * (3.0 - 2.0 * share)),
             _ => pose,
         }
     }
 }
 
-fn draw_scene(rng: &mut Rng, difficulty: Option<f32>) -> Scene {
+/// The difficulty of the next scene; takes as much from `rng` either way.
+fn pick(rng: &mut Rng, fixed: Option<f32>) -> f32 {
     let drawn = rng.uniform();
-    Scene::draw(rng, difficulty.unwrap_or(drawn))
+    fixed.unwrap_or(drawn)
 }
 
 fn segment_s(rng: &mut Rng) -> f64 {
@@ -222,4 +224,98 @@ fn segment_s(rng: &mut Rng) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "f64 to f32, small")]
 fn seconds(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_draw_class_and_difficulty_uniformly() {
+        let mut classes = [0; 8];
+        let mut quarters = [0; 4];
+        for index in 0..4000 {
+            let script = Script::clip(1, index, None);
+            classes[usize::from(script.performance().action.label())] += 1;
+            let quarter = script.scene().difficulty * 4.0;
+            let bounds = [1.0, 2.0, 3.0, 4.0];
+            let at = bounds.iter().position(|&bound| quarter < bound);
+            quarters[at.unwrap()] += 1;
+        }
+        assert!(
+            classes.iter().all(|n| (400..600).contains(n)),
+            "{classes:?}"
+        );
+        assert!(
+            quarters.iter().all(|n| (880..1120).contains(n)),
+            "{quarters:?}"
+        );
+    }
+
+    #[test]
+    fn a_fixed_difficulty_changes_nothing_else_that_is_drawn() {
+        let (a, b) = (Script::clip(1, 5, Some(0.2)), Script::clip(1, 5, None));
+        assert_eq!(a.performance().action, b.performance().action);
+        assert_eq!(a.scene().background, b.scene().background);
+        assert!((a.scene().difficulty - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_clip_stays_with_its_action_for_ever() {
+        let mut script = Script::clip(1, 5, None);
+        assert_eq!(script.advance(1e6), Moment::default());
+    }
+
+    #[test]
+    fn streams_change_every_few_seconds_and_half_the_changes_are_cuts() {
+        let mut script = Script::stream(4, 0, None);
+        let (mut cuts, mut changes, mut since) = (0, 0, 0);
+        let mut action = script.performance().action;
+        for frame in 0..40_000_u32 {
+            let moment = script.advance(f64::from(frame) / 10.0);
+            let now = script.performance().action;
+            assert_eq!(moment.change, now != action, "frame {frame}");
+            assert!(moment.change || !moment.cut);
+            if moment.change {
+                assert!((14..=61).contains(&(frame - since)), "frame {frame}");
+                (since, action) = (frame, now);
+            }
+            cuts += u32::from(moment.cut);
+            changes += u32::from(moment.change);
+        }
+        assert!((950..1200).contains(&changes), "{changes}");
+        assert!((420..620).contains(&cuts), "{cuts}");
+    }
+
+    #[test]
+    fn figures_move_without_jumps_through_changes_and_turns() {
+        let mut script = Script::stream(8, 0, None);
+        let mut before = None;
+        for frame in 0..60_000_u32 {
+            let time_s = f64::from(frame) / 100.0;
+            let moment = script.advance(time_s);
+            let at_s = script.scene_s(time_s);
+            let (x, _) = script.performance().place(at_s);
+            let hand = script.performance().pose(at_s).body().limbs[3][1];
+            if let (Some((last_x, last_hand)), false) = (before, moment.cut) {
+                let step = |a: f32, b: f32| (a - b).abs();
+                let [old_x, old_y]: [f32; 2] = last_hand;
+                let hand_step = step(hand[0], old_x).max(step(hand[1], old_y));
+                assert!(step(x, last_x) < 0.01 && hand_step < 0.5, "frame {frame}");
+            }
+            before = Some((x, hand));
+        }
+    }
+
+    #[test]
+    fn walkers_stay_in_the_picture() {
+        for index in 0..400 {
+            let script = Script::clip(6, index, None);
+            for second in 0..200_u32 {
+                let (x, facing) = script.performance().place(f64::from(second));
+                assert!((0.15..=0.85).contains(&x), "clip {index}: {x}");
+                assert!(facing.abs() == 1.0);
+            }
+        }
+    }
 }

@@ -100,3 +100,52 @@ fn chroma_of(sum: [u32; 3], count: u32) -> (u8, u8) {
         level(28_784 * r - 24_103 * g - 4_681 * b),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(format: PixelFormat, rgb: &[u8], width: usize, height: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        convert(rgb, width, height, format, &mut out);
+        out
+    }
+
+    #[test]
+    fn colours_are_those_of_bt_601_in_limited_range() {
+        let bars = [
+            ([255, 255, 255], [235, 128, 128]),
+            ([0, 0, 0], [16, 128, 128]),
+            ([255, 0, 0], [81, 90, 240]),
+            ([0, 255, 0], [145, 54, 34]),
+            ([0, 0, 255], [41, 240, 110]),
+        ];
+        for (rgb, yuv) in bars {
+            assert_eq!(to(PixelFormat::I444, &rgb, 1, 1), yuv);
+        }
+    }
+
+    #[test]
+    fn layouts_place_the_same_samples() {
+        let rgb: Vec<u8> = (0..3 * 3 * 3).map(|i| i * 9).collect();
+        let i420 = to(PixelFormat::I420, &rgb, 3, 3);
+        let nv12 = to(PixelFormat::Nv12, &rgb, 3, 3);
+        assert_eq!(i420[..9], nv12[..9]);
+        let pairs: Vec<u8> = (0..4).flat_map(|i| [i420[9 + i], i420[13 + i]]).collect();
+        assert_eq!(nv12[9..], pairs);
+        let yuyv = to(PixelFormat::Yuyv, &rgb, 3, 3);
+        let uyvy = to(PixelFormat::Uyvy, &rgb, 3, 3);
+        let swapped: Vec<u8> = yuyv.chunks(2).flat_map(|p| [p[1], p[0]]).collect();
+        assert_eq!(uyvy, swapped);
+        assert_eq!(yuyv[0], i420[0]);
+        let i422 = to(PixelFormat::I422, &rgb, 3, 3);
+        assert_eq!((yuyv[1], yuyv[3]), (i422[9], i422[15]));
+    }
+
+    #[test]
+    fn chroma_is_the_mean_of_its_block() {
+        let red_and_black = [255, 0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0];
+        let i420 = to(PixelFormat::I420, &red_and_black, 2, 2);
+        assert_eq!(i420[4..], [109, 184]);
+    }
+}

@@ -1,0 +1,1 @@
+"""forge: trains early-exit video networks, splits them at their exits and exports e4 bundles."""

@@ -1,0 +1,124 @@
+"""Training with a frozen backbone (`--freeze`): every frame goes through it once, mirrored once more
+where it is trained on, and what the heads read of it stays on disk.
+
+Files are named by the backbone's weights and grid and by the clip's key in the store, so that another
+run, split or set of heads computes nothing again. Features are kept as f16: half the disk for a
+rounding of 5e-4 that training does not notice. Batch norms of the backbone keep the statistics that
+they came with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..clips import ClipSet
+from ..config import Training
+from ..export import normalise
+from ..heads import Heads
+from ..train import Batch, Trainer
+from ..trunk import Trunk
+from .scan import note
+from .store import Store, Stored
+
+BATCH = 20
+"""Frames that go through the backbone together."""
+
+
+def weights_digest(folded: Trunk) -> str:
+    """Names the weights, the input size and the grid that pooled features depend on."""
+    digest = hashlib.sha256(f"{folded.description.name} {folded.size} {folded.grid}".encode())
+    for name, tensor in sorted(folded.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Pooled:
+    """Pooled features of clips, [W, T, P] f16 a clip: all exits' [C_e, g, g] one after the other."""
+
+    def __init__(self, folder: Path, trunk: Trunk, store: Store) -> None:
+        """`trunk` is folded."""
+        self.folder, self.trunk, self.store = folder / weights_digest(trunk), trunk, store
+        grid = trunk.grid
+        self.shapes = [(channels, grid, grid) for channels in trunk.description.channels()]
+        self.width = sum(int(np.prod(shape)) for shape in self.shapes)
+
+    def path(self, clip: Stored, mirrored: bool) -> Path:
+        """The file of a clip."""
+        return self.folder / f"{clip.key}{'.mirrored' if mirrored else ''}.npy"
+
+    def prepare(self, clips: list[Stored], mirrored: bool, title: str) -> None:
+        """Compute what is missing, with a progress line."""
+        todo = [(c, m) for c in clips for m in ((False, True) if mirrored else (False,)) if not self.path(c, m).exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        started = reported = time.monotonic()
+        for i, (clip, flip) in enumerate(todo):
+            self._compute(clip, flip)
+            now = time.monotonic()
+            if now - reported > 20 or i + 1 == len(todo):
+                left = (now - started) / (i + 1) * (len(todo) - i - 1) / 60
+                note(f"features of the {title} split: {i + 1}/{len(todo)} passes, {left:.1f} min left")
+                reported = now
+
+    @torch.inference_mode()
+    def _compute(self, clip: Stored, mirrored: bool) -> None:
+        windows = np.load(self.store.path(clip.key), mmap_mode="r")
+        flat = windows.reshape(-1, *windows.shape[2:])
+        out = np.empty((len(flat), self.width), np.float16)
+        for at in range(0, len(flat), BATCH):
+            pixels = flat[at : at + BATCH]
+            pixels = np.ascontiguousarray(pixels[:, :, ::-1] if mirrored else pixels)
+            x = normalise(torch.from_numpy(pixels)).contiguous(memory_format=torch.channels_last)
+            out[at : at + BATCH] = torch.cat([p.flatten(1) for p in self.trunk(x)], 1).numpy()
+        path = self.path(clip, mirrored)
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, out.reshape(*windows.shape[:2], self.width))
+        os.replace(partial, path)
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """[B, P] -> per exit [B, C_e, g, g] f32."""
+        parts = flat.float().split([int(np.prod(shape)) for shape in self.shapes], 1)
+        return [part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes)]
+
+    @torch.inference_mode()
+    def adapted(self, heads: Heads, clips: list[Stored]) -> Tensor:
+        """v of every window, [N, T, E, D] f32, by finished heads."""
+        rows = []
+        for clip in clips:
+            for window in np.load(self.path(clip, False), mmap_mode="r"):
+                rows.append(heads.adapt(self.split(torch.from_numpy(np.array(window)))))
+        return torch.stack(rows)
+
+
+class FrozenTrainer(Trainer):
+    """A `Trainer` of the heads alone, on pooled features."""
+
+    def __init__(
+        self, trunk: Trunk, heads: Heads, clips: ClipSet, config: Training, checkpoint: Path, pooled: Pooled,
+        stored: list[Stored],
+    ) -> None:
+        """`clips` are the windows of `stored`, in that order; their pixels are not read."""
+        super().__init__(trunk, heads, clips, config, checkpoint)
+        trunk.requires_grad_(False)
+        self.frozen = list(pooled.trunk.segments)
+        self.store = pooled
+        self.rows = [(clip, i) for clip in stored for i in range(clip.windows)]
+
+    def pooled(self, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
+        """Pooled features of the batch's frames, with a random gain per frame if there is a generator."""
+        rows = []
+        for index, at, mirrored in batch.picks:
+            clip, window = self.rows[index]
+            rows.append(np.load(self.store.path(clip, mirrored), mmap_mode="r")[window][at])
+        parts = self.store.split(torch.from_numpy(np.concatenate(rows)))
+        if generator is None:
+            return parts
+        gain = 1 + self.config.gain_noise * torch.randn(len(parts[0]), 1, 1, 1, generator=generator)
+        return [part * gain for part in parts]

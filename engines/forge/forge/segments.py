@@ -1,0 +1,132 @@
+"""ONNX segments, written node by node from the backbone's description and the folded weights.
+
+The graphs hold nothing but Conv, Clip, Add and AveragePool, batch 1, static shapes, opset 17,
+and are the same bytes for the same weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from .trunk import BlockUnit, Trunk
+
+OPSET = 17
+IR_VERSION = 8
+
+
+@dataclass
+class _Graph:
+    """Nodes and initialisers under construction."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initialisers: list[onnx.TensorProto] = field(default_factory=list)
+    count: int = 0
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+        return name
+
+    def node(self, kind: str, inputs: list[str], **attributes: object) -> str:
+        self.count += 1
+        output = f"t{self.count}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}_{self.count}", **attributes))
+        return output
+
+    def block(self, unit: BlockUnit, x: str) -> str:
+        y = x
+        for conv in unit.units:
+            weight, bias = (t.numpy() for t in conv.fold())
+            before, after = conv.spec.pads
+            n = self.count
+            y = self.node(
+                "Conv",
+                [y, self.constant(f"w{n}", weight), self.constant(f"b{n}", bias)],
+                kernel_shape=[conv.spec.kernel] * 2,
+                strides=[conv.spec.stride] * 2,
+                pads=[before, before, after, after],
+                dilations=[1, 1],
+                group=conv.spec.groups,
+            )
+            if conv.spec.clamp:
+                y = self.node("Clip", [y, "clip_min", "clip_max"])
+        return self.node("Add", [x, y]) if unit.residual else y
+
+    def rename(self, old: str, new: str) -> None:
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                for i, name in enumerate(names):
+                    if name == old:
+                        names[i] = new
+
+
+def segment_models(trunk: Trunk) -> list[onnx.ModelProto]:
+    """One checked model per segment of a folded trunk."""
+    height, width = trunk.size
+    shapes = trunk.description.shapes(height, width)
+    inputs = [(3, height, width), *shapes[:-1]]
+    models = []
+    for index, segment in enumerate(trunk.segments):
+        graph = _Graph()
+        graph.constant("clip_min", np.float32(0))
+        graph.constant("clip_max", np.float32(6))
+        y = "x"
+        for unit in segment:
+            y = graph.block(unit, y)
+        kernel, last = trunk.kernels[index], index == len(shapes) - 1
+        outputs = [] if last else [_value("y", shapes[index])]
+        if kernel > 1:
+            pooled = graph.node("AveragePool", [y], kernel_shape=[kernel] * 2, strides=[kernel] * 2)
+            graph.rename(pooled, "pooled")
+            if not last:
+                graph.rename(y, "y")
+        elif last:
+            graph.rename(y, "pooled")
+        else:
+            raise ValueError(f"segment {index}: only the last feature map may have the grid's own size")
+        outputs.append(_value("pooled", (shapes[index][0], trunk.grid, trunk.grid)))
+        proto = helper.make_graph(
+            graph.nodes, f"segment_{index}", [_value("x", inputs[index])], outputs, graph.initialisers
+        )
+        model = helper.make_model(
+            proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="forge", ir_version=IR_VERSION
+        )
+        onnx.checker.check_model(model, full_check=True)
+        models.append(model)
+    return models
+
+
+def _value(name: str, shape: tuple[int, int, int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape])
+
+
+def max_error(folder: Path, trunk: Trunk, images: Tensor) -> float:
+    """Largest |ONNX Runtime - PyTorch| over every pooled feature, relative to that feature's largest value.
+
+    `images` are normalised, [N, 3, H, W]; the segments are run in a chain, one image at a time.
+    """
+    import onnxruntime as ort
+    import torch
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    sessions = [
+        ort.InferenceSession(folder / f"segment_{i}.onnx", options, providers=["CPUExecutionProvider"])
+        for i in range(len(trunk.segments))
+    ]
+    worst = 0.0
+    for image in images:
+        with torch.no_grad():
+            expected = trunk(image[None])
+        x = image[None].numpy()
+        for session, reference in zip(sessions, expected):
+            out = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"x": x})))
+            x = out.get("y")
+            error = np.abs(out["pooled"] - reference.numpy()).max() / np.abs(reference.numpy()).max()
+            worst = max(worst, float(error))
+    return worst
