@@ -16,7 +16,7 @@
 //! assert_eq!(rx_a.try_recv(), Some(7));
 //! ```
 //!
-//! Guarantees: no notification is lost (see [`super::wake`]), whatever the
+//! Guarantees: no notification is lost (`wake.rs` says why), whatever the
 //! strategy; a deadline is an absolute time and is kept. On a shared core
 //! nothing polls without yielding, whatever the prediction.
 //!
