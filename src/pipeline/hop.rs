@@ -267,6 +267,7 @@ mod tests {
             (WaitStrategy::Hybrid, true, 2_000),
             (WaitStrategy::Park, true, 2_000),
         ] {
+            let values = if cfg!(miri) { 20 } else { values };
             let mut sender = Waiter::new(strategy, shared);
             let mut receiver = Waiter::new(strategy, shared);
             let (mut tx, mut rx) = hop(2, &sender, &receiver);

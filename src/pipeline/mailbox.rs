@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn three_slots_suffice_and_every_frame_is_taken_or_handed_back() {
-        const FRAMES: u64 = 20_000;
+        const FRAMES: u64 = if cfg!(miri) { 100 } else { 20_000 };
         let (_, mut free) = SlotPool::new(3, 8);
         let mut me = Waiter::new(WaitStrategy::Hybrid, false);
         let capture = Waiter::new(WaitStrategy::Park, false);

@@ -1,9 +1,11 @@
 //! The single-producer, single-consumer ring under a hop: `ringbuf` with its
 //! caching endpoints, or under loom a model of it.
 //!
-//! Why not our own: with caching endpoints `ringbuf` is within 1.4x of moving
-//! one cache line between cores. Its own memory ordering is checked by Miri and
-//! by the stress test in `tests/ring.rs`.
+//! Each value has cache lines of its own: with several to a line, the producer's
+//! next write would take the line from a consumer that still reads it.
+//!
+//! Not guaranteed by our models: `ringbuf`'s own memory ordering. The stress
+//! test in `tests/ring.rs` and Miri (`tests/miri/run`) look at that.
 
 #[cfg(loom)]
 pub(crate) use model::{RingRx, RingTx, ring};
@@ -16,8 +18,12 @@ mod shipped {
     use ringbuf::{HeapCons, HeapProd, HeapRb};
     use std::fmt;
 
-    pub(crate) struct RingTx<T>(HeapProd<T>);
-    pub(crate) struct RingRx<T>(HeapCons<T>);
+    /// A value in cache lines of its own.
+    #[repr(align(64))]
+    struct Cell<T>(T);
+
+    pub(crate) struct RingTx<T>(HeapProd<Cell<T>>);
+    pub(crate) struct RingRx<T>(HeapCons<Cell<T>>);
 
     /// A ring of `capacity` elements, at least one.
     pub(crate) fn ring<T>(capacity: usize) -> (RingTx<T>, RingRx<T>) {
@@ -28,7 +34,7 @@ mod shipped {
     impl<T> RingTx<T> {
         #[inline]
         pub(crate) fn push(&mut self, value: T) -> Result<(), T> {
-            self.0.try_push(value)
+            self.0.try_push(Cell(value)).map_err(|cell| cell.0)
         }
 
         #[inline]
@@ -40,7 +46,7 @@ mod shipped {
     impl<T> RingRx<T> {
         #[inline]
         pub(crate) fn pop(&mut self) -> Option<T> {
-            self.0.try_pop()
+            self.0.try_pop().map(|cell| cell.0)
         }
 
         #[inline]
