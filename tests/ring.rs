@@ -14,7 +14,11 @@ const VALUES: u64 = if cfg!(miri) { 150 } else { 300_000 };
 type Wide = [u64; 8];
 
 fn wide(i: u64) -> Wide {
-    std::array::from_fn(|k| i.rotate_left(7 * u32::try_from(k).unwrap()))
+    let mut value = [0; 8];
+    for (k, word) in (0..).zip(&mut value) {
+        *word = i.rotate_left(7 * k);
+    }
+    value
 }
 
 /// A pause now and then, so that full, empty and in between all occur.
@@ -49,7 +53,7 @@ fn stream(capacity: usize) {
         assert_eq!(value, wide(i));
         dawdle(&mut seed);
     }
-    producer.join().unwrap();
+    producer.join().expect("the producer ends");
     assert!(rx.is_empty());
 }
 
