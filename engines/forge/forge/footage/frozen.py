@@ -74,7 +74,7 @@ class Pooled:
         out = np.empty((len(flat), self.width), np.float16)
         for at in range(0, len(flat), BATCH):
             pixels = flat[at : at + BATCH]
-            pixels = np.ascontiguousarray(pixels[:, :, ::-1] if mirrored else pixels)
+            pixels = np.array(pixels[:, :, ::-1] if mirrored else pixels)
             x = normalise(torch.from_numpy(pixels)).contiguous(memory_format=torch.channels_last)
             out[at : at + BATCH] = torch.cat([p.flatten(1) for p in self.trunk(x)], 1).numpy()
         path = self.path(clip, mirrored)
