@@ -1,10 +1,37 @@
 //! Commands: one file each.
 
+pub mod clips;
+
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+
+/// Real-time, energy-aware video analytics with early exits.
+#[derive(Debug, Parser)]
+#[command(name = "e4", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write labelled clips of generated scenes.
+    Clips(clips::Clips),
+}
 
 /// Parses the command line, runs the command and returns the exit code:
 /// 0 done, 1 failed, 2 bad input.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Clips(clips) => clips.run(),
+        },
+        Err(error) => {
+            // Nothing can be done where not even the usage text can be shown.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
 }

@@ -128,7 +128,7 @@ MOBILENETV2_E5 = Recipe(
     backbone="mobilenetv2",
     size=96,
     splits={
-        "train": Split(seed=20101, count=4000),
+        "train": Split(seed=20101, count=10000),
         "tune": Split(seed=20102, count=3000),
         "tune_streams": Split(seed=20103, count=60, frames=400, stream=True),
         "calibration": Split(seed=20104, count=2000),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from .config import Gating, Training, Tuning
 from .heads import Heads, betas, unroll
-from .stream import Fires, Policy, Trace, gate_confidence, run
+from .stream import Policy, Trace, run
 from .train import exit_loss, one_cycle, random_path
 
 
@@ -158,12 +159,12 @@ class Point:
 
 
 def sweep(
-    heads: Heads, v: Tensor, labels: np.ndarray, cost: np.ndarray, confidence: Fires, grid: np.ndarray
+    heads: Heads, v: Tensor, labels: np.ndarray, cost: np.ndarray, policy: Callable[[float], Policy], grid: np.ndarray
 ) -> list[Point]:
-    """Accuracy and cost of one threshold for all exits, over `grid`; `cost` [E] is the share at every exit."""
+    """Accuracy and cost of the policies of every threshold in `grid`; `cost` [E] is the share at every exit."""
     points = []
     for threshold in grid:
-        trace = run(heads, v, Policy((float(threshold),) * (heads.exits - 1), confidence))
+        trace = run(heads, v, policy(float(threshold)))
         accuracy = final_right(trace, labels).mean()
         points.append(Point(float(threshold), float(accuracy), float(cost[trace.exits.numpy()].mean())))
     return points
@@ -180,17 +181,3 @@ def pick_threshold(points: list[Point], target: float) -> Point:
         return max(points, key=lambda p: (p.accuracy, -p.cost))
     return min(good, key=lambda p: (p.cost, p.threshold))
 
-
-__all__ = [
-    "GATE_GRID",
-    "SOFTMAX_GRID",
-    "Point",
-    "Sequences",
-    "final_right",
-    "gate_confidence",
-    "pick_threshold",
-    "right_labels",
-    "sweep",
-    "train_gates",
-    "tune",
-]
