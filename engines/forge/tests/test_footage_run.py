@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from forge import pipeline
+from forge import evaluate, pipeline
 from forge.__main__ import main, parse
 from forge.backbones import backbone
 from forge.footage import frozen, project, report
@@ -22,6 +22,7 @@ COUNTS = {"dim": 4, "glow & co": 8}
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.setattr(project, "GATE_STEPS", 40)
+    monkeypatch.setattr(evaluate, "CUT_QUANTILES", (0.9,))
     monkeypatch.setattr(pipeline, "GATE_GRID", np.array([0.3, 0.5, 0.7]))
     monkeypatch.setattr(pipeline, "SOFTMAX_GRID", np.array([0.6, 0.9]))
     for label, count in COUNTS.items():
