@@ -217,7 +217,7 @@ class Run:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
 
-    def export(self, out: Path, command: str, generator: str) -> None:
+    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
         """Write the bundle to `out`."""
         recipe, choice = self.recipe, self.choice()
         trunk, heads = self.final()
@@ -239,6 +239,7 @@ class Run:
         made = {
             "provenance": "Trained from scratch on clips that `e4 clips` generates; it has seen no real footage.",
             "command": command,
+            "note": note,
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],
