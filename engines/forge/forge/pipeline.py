@@ -194,7 +194,7 @@ class Run:
         }
         if heads.exits == FEWER_OF:
             fewer = run(heads, v, self.policy(heads, choice["fewer_threshold"], FEWER))
-            results["fewer_exits"] = {"exits": FEWER, **evaluate.summary(fewer, test.labels, costs)}
+            results["fewer_exits"] = {**evaluate.summary(fewer, test.labels, costs), "exits": FEWER}
         if self.has("test_streams"):
             footage, sv = self.clips("test_streams"), self.features(trunk, heads, "test_streams")
             results["stream_count"], results["stream_frames"] = footage.frames.shape[:2]
@@ -225,7 +225,7 @@ class Run:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
 
-    def export(self, out: Path, command: str, generator: str) -> None:
+    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
         """Write the bundle to `out`."""
         recipe, choice = self.recipe, self.choice()
         trunk, heads = self.final()
@@ -248,6 +248,7 @@ class Run:
         made = {
             "provenance": self.provenance(),
             "command": command,
+            "note": note,
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],

@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from forge import evaluate, pipeline
 from forge.__main__ import main, parse
@@ -48,6 +49,8 @@ def test_frozen_footage_becomes_a_bundle_and_nothing_is_computed_twice(data, cap
     told = capsys.readouterr().err
     assert "text.mp4" in told and "1 of 13 clips" in told
     manifest = tomllib.loads((data / "run" / "bundle" / "bundle.toml").read_text())
+    golden = load_file(data / "run" / "bundle" / "golden.safetensors")
+    assert golden["label"].tolist() in ([0, 1], [1, 0]) and golden["frames"].shape == (2, 8, 64, 64, 3)
     assert manifest["labels"] == list(COUNTS) and manifest["window"] == 8 and manifest["name"] == "set"
     card = (data / "run" / "bundle" / "CARD.md").read_text()
     assert "groups" in card and "glow & co" in card and "frozen" in card
