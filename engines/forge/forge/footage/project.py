@@ -42,8 +42,10 @@ from .store import Sampling, Store, Stored, Windows
 
 STREAMS = {"validation_streams": ("validation", 31), "test_streams": ("test", 32)}
 """Split whose windows are joined, and the seed of their order."""
-GATE_STEPS = 300
-"""Steps that train the gates."""
+GATE_STEPS = 100
+"""Steps that train the gates: with few windows, more only learn them by heart."""
+FROZEN_DROPOUT = 0.5
+"""Of the adapters where they are all that adapts."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def recipe_of(args: Namespace) -> Recipe:
         raise FootageError("--steps must be at least 1")
     natural = initial.natural_backbone(args.init) if args.init else None
     training = Training(
-        steps=args.steps or (1200 if args.freeze else 3000),
+        steps=args.steps or (400 if args.freeze else 3000),
         clips=16 if args.freeze else 12,
         frames=max(2, args.window - args.window // 4) if args.freeze else min(7, args.window),
         trunk_rate=3e-4 if args.init else 2e-3,
-        heads_decay=1e-2,
+        heads_decay=5e-2 if args.freeze else 1e-2,
+        gain_noise=0.25 if args.freeze else 0.1,
         norm_steps=30,
         seed=args.seed,
     )
@@ -219,6 +222,14 @@ class FootageRun(Run):
         if self.resume and trainer.resume():
             note(f"training goes on from step {trainer.step}")
         trainer.fit()
+
+    def build(self) -> tuple[Trunk, Heads]:
+        """Untrained trunk and heads."""
+        trunk, heads = super().build()
+        if self.footage.freeze:
+            for adapter in heads.adapters:
+                adapter.dropout = FROZEN_DROPOUT
+        return trunk, heads
 
     def trainer(self, trunk: Trunk, heads: Heads, checkpoint: Path) -> Trainer:
         """What trains them."""
