@@ -29,7 +29,7 @@ class Split:
 class Training:
     """End-to-end training of trunk, adapters, LSTM and classifiers on random commit paths."""
 
-    steps: int = 4600
+    steps: int = 4300
     clips: int = 12
     """Clips per step."""
     frames: int = 7
