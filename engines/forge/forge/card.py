@@ -214,5 +214,6 @@ Commit {made["commit"]}; scene generator of commit {made["generator"]}; torch {m
 (training), {recipe.tuning.seed} (tuning), {recipe.gating.seed} (gates). {t.steps} steps of {t.clips} clips x {t.frames} frames end to end,
 {recipe.tuning.epochs} epochs of the temporal part, {recipe.gating.epochs} epochs of the gates. ONNX Runtime against PyTorch: largest
 relative error of a pooled feature {made["onnx_error"]}.
+{made["note"]}
 
 {table(["split", "seed", "count", "frames", "difficulty"], rows)}"""

@@ -106,19 +106,21 @@ class Run:
         """Adapter outputs of a split."""
         return adapter_outputs(trunk, heads, self.clips(split), self.folder / "features" / f"{split}.npy")
 
+    def sequences(self, trunk: Trunk, heads: Heads, split: str) -> tuple[Sequences, Sequences | None]:
+        """Clips of a split, and its streams where the recipe has them."""
+        clips = Sequences.of_clips(self.features(trunk, heads, split), self.clips(split).labels)
+        name = f"{split}_streams"
+        if not self.has(name):
+            return clips, None
+        footage = self.clips(name)
+        return clips, Sequences.of_streams(self.features(trunk, heads, name), footage.labels, footage.changes)
+
     def gates(self) -> None:
         """Tune, train the gates, pick thresholds and the state's life."""
         recipe = self.recipe
         trunk, heads = self.finished()
-        clips = Sequences.of_clips(self.features(trunk, heads, "tune"), self.clips("tune").labels)
-        streams = None
-        if self.has("tune_streams"):
-            footage = self.clips("tune_streams")
-            v = self.features(trunk, heads, "tune_streams")
-            streams = Sequences.of_streams(v, footage.labels, footage.changes)
-        tune(heads, clips, streams, recipe.tuning, recipe.training)
-        v = self.features(trunk, heads, "calibration")
-        train_gates(heads, Sequences.of_clips(v, self.clips("calibration").labels), recipe.gating)
+        tune(heads, *self.sequences(trunk, heads, "tune"), recipe.tuning, recipe.training)
+        train_gates(heads, *self.sequences(trunk, heads, "calibration"), recipe.gating)
         heads.eval()
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
@@ -194,7 +196,7 @@ class Run:
         }
         if heads.exits == FEWER_OF:
             fewer = run(heads, v, self.policy(heads, choice["fewer_threshold"], FEWER))
-            results["fewer_exits"] = {"exits": FEWER, **evaluate.summary(fewer, test.labels, costs)}
+            results["fewer_exits"] = {**evaluate.summary(fewer, test.labels, costs), "exits": FEWER}
         if self.has("test_streams"):
             footage, sv = self.clips("test_streams"), self.features(trunk, heads, "test_streams")
             results["stream_count"], results["stream_frames"] = footage.frames.shape[:2]
@@ -225,7 +227,7 @@ class Run:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
 
-    def export(self, out: Path, command: str, generator: str) -> None:
+    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
         """Write the bundle to `out`."""
         recipe, choice = self.recipe, self.choice()
         trunk, heads = self.final()
@@ -248,6 +250,7 @@ class Run:
         made = {
             "provenance": self.provenance(),
             "command": command,
+            "note": note,
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],

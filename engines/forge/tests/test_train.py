@@ -56,7 +56,7 @@ def test_every_path_learns_and_gates_exit(clips, tmp_path):
     assert torch.equal(v, adapter_outputs(trunk, heads, clips, tmp_path / "f.npy"))
     sequences = Sequences.of_clips(v, clips.labels)
     tune(heads, sequences, None, Tuning(epochs=4, batch=8), CONFIG)
-    train_gates(heads, sequences, Gating(epochs=12, random_epochs=4, batch=8))
+    train_gates(heads, sequences, sequences, Gating(epochs=12, random_epochs=4, batch=8, stream_window=10))
     heads.eval()
     for e in range(2):
         assert right_at(run(heads, v, Policy.always(e, 2)), clips.labels)[:, -1].mean() > 0.9

@@ -29,8 +29,8 @@ impl Backdrop {
     }
 
     fn blotches(&mut self, scene: &Scene, canvas: &mut Canvas, view: &View) {
-        let strength = if scene.hardness > CLUTTERED {
-            50.0 * scene.hardness
+        let strength = if scene.difficulty > CLUTTERED {
+            50.0 * scene.difficulty
         } else {
             0.0
         };
@@ -92,7 +92,7 @@ fn node(seed: u64, at: [i32; 2], strength: f32) -> Rgb {
 
 fn boxes(scene: &Scene, tile: [i32; 2], canvas: &mut Canvas, view: &View) {
     let mut rng = tile_rng(mix(scene.seed, BOXES), tile);
-    let spread = 60.0 * scene.hardness + 10.0;
+    let spread = 60.0 * scene.difficulty + 10.0;
     for _ in 0..scene.boxes {
         let min = tile.map(|t| t as f32 + rng.uniform());
         let max = min.map(|v| v + rng.range(8.0 / 192.0, MAX_BOX));

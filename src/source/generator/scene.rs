@@ -26,10 +26,6 @@ const BURST_WINDOW_S: f64 = 2.0;
 /// Least difficulty with anything in the background.
 pub const CLUTTERED: f32 = 0.15;
 
-/// What a difficulty of 1 comes to. Beyond, people cannot make out the figure
-/// at 96 pixels either, and no network trained on the scenes learnt to.
-const HARDEST: f32 = 0.78;
-
 /// Distractors of the hardest scene.
 const MAX_DISTRACTORS: usize = 34;
 
@@ -79,8 +75,6 @@ pub struct Scene {
     pub seed: u64,
     /// From 0, easy, to 1.
     pub difficulty: f32,
-    /// The same as everything drawn goes by: from 0 to `HARDEST`.
-    pub hardness: f32,
     /// Mean background.
     pub background: Rgb,
     /// Background's change per half side to the right.
@@ -137,9 +131,8 @@ impl Scene {
 
     /// Makes another scene of this one; allocates nothing.
     pub fn redraw(&mut self, rng: &mut Rng, difficulty: f32) {
-        self.difficulty = difficulty.clamp(0.0, 1.0);
-        self.hardness = HARDEST * self.difficulty;
-        let d = self.hardness;
+        let d = difficulty.clamp(0.0, 1.0);
+        self.difficulty = d;
         self.background = rng.colour();
         let contrast = 160.0 * (1.0 - d) + 45.0 * d;
         let dark = self.background.iter().sum::<f32>() / 3.0 < 128.0;
@@ -165,7 +158,7 @@ impl Scene {
     }
 
     fn draw_distractors(&mut self, rng: &mut Rng) {
-        let d = self.hardness;
+        let d = self.difficulty;
         let per_square = 9.0 * d * rng.range(0.4, 1.0);
         let count = round(per_square * PERIOD[0] * PERIOD[1]);
         self.distractors.clear();
@@ -179,7 +172,7 @@ impl Scene {
     }
 
     fn draw_bars(&mut self, rng: &mut Rng) {
-        let d = self.hardness;
+        let d = self.difficulty;
         let count = u32::from(rng.chance(d)) + u32::from(rng.chance(d - 0.4));
         self.bars.clear();
         self.bars.extend((0..count).map(|_| Bar {
@@ -195,9 +188,9 @@ impl Scene {
     pub fn disturbance(&self, at_s: f64) -> Disturbance {
         let burst = self.burst(at_s);
         let d = if burst {
-            (self.hardness + 0.5).min(1.0)
+            (self.difficulty + 0.5).min(1.0)
         } else {
-            self.hardness
+            self.difficulty
         };
         let [x, y, gain, blur] = self.knots(at_s);
         let shake = if d > 0.1 { 4.0 / 192.0 * d } else { 0.0 };
