@@ -77,6 +77,7 @@ fn a_thousand_frames_without_an_allocation() {
             Box::new(DatagramOutput::open(&receiver).unwrap()),
         ],
         status: None,
+        endless: false,
     });
     for frame in 0..100 {
         assert!(sink.accept(&result(frame)));

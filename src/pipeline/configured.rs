@@ -80,6 +80,7 @@ impl Pipeline<Sink> {
             drops: drops.clone(),
             outputs: outputs(config)?,
             status: status(config),
+            endless: config.source.kind == SourceKind::Generator,
         });
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {

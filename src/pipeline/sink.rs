@@ -30,6 +30,8 @@ pub struct SinkSetup {
     pub outputs: Vec<Box<dyn Output>>,
     /// The live status line, if there is one.
     pub status: Option<StatusLine>,
+    /// The source is an endless stream, without clips to be judged.
+    pub endless: bool,
 }
 
 /// The last stage.
@@ -55,10 +57,11 @@ impl Sink {
             drops,
             outputs,
             status,
+            endless,
         } = setup;
         let format = LineFormat::new(&labels);
         Self {
-            totals: Aggregate::new(&segment_macs),
+            totals: Aggregate::new(&segment_macs).endless(endless),
             labels,
             line: Vec::with_capacity(format.longest()),
             format,
@@ -181,6 +184,7 @@ mod tests {
             drops: Arc::default(),
             outputs,
             status: None,
+            endless: false,
         })
     }
 

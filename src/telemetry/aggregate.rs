@@ -63,6 +63,7 @@ pub struct Aggregate {
     frames: Tally,
     clips: Tally,
     clip: Option<(u32, Option<bool>)>,
+    endless: bool,
     span_ns: Option<(u64, u64)>,
 }
 
@@ -85,8 +86,16 @@ impl Aggregate {
             frames: Tally::default(),
             clips: Tally::default(),
             clip: None,
+            endless: false,
             span_ns: None,
         }
+    }
+
+    /// The frames are those of an endless stream: it has no clips to be judged.
+    #[must_use]
+    pub fn endless(mut self, endless: bool) -> Self {
+        self.endless = endless;
+        self
     }
 
     /// Adds a frame.
@@ -154,9 +163,12 @@ impl Aggregate {
         self.frames
     }
 
-    /// Right clips, the one under way included.
+    /// Right clips, the one under way included; none in an endless stream.
     #[must_use]
     pub fn clip_accuracy(&self) -> Tally {
+        if self.endless {
+            return Tally::default();
+        }
         let mut clips = self.clips;
         if let Some((_, Some(right))) = self.clip {
             clips.count(right);
@@ -253,6 +265,16 @@ mod tests {
                 labelled: 3
             }
         );
+    }
+
+    #[test]
+    fn an_endless_stream_is_judged_by_frames_alone() {
+        let mut totals = aggregate().endless(true);
+        let mut result = frame(0);
+        (result.class, result.label) = (0, Some(0));
+        totals.record(&result);
+        assert_eq!(totals.clip_accuracy().share(), None);
+        assert_eq!(totals.frame_accuracy().share(), Some(1.0));
     }
 
     #[test]

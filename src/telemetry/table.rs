@@ -101,9 +101,11 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
             if tally.labelled == 1 { "" } else { "s" },
         ))
     };
+    let clips = judged(totals.clip_accuracy(), "clip");
     let frames = judged(totals.frame_accuracy(), "frame");
-    if let Some((clips, frames)) = judged(totals.clip_accuracy(), "clip").zip(frames) {
-        row("accuracy", style.paint("32", &format!("{clips}, {frames}")));
+    let both: Vec<String> = clips.into_iter().chain(frames).collect();
+    if !both.is_empty() {
+        row("accuracy", style.paint("32", &both.join(", ")));
     }
     if let Some((share, exit)) = summary.macs_share.zip(totals.mean_exit()) {
         row(

@@ -28,6 +28,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME of this repository; on footage RUN/bundle]")
     parser.add_argument("--e4", metavar="PATH", help="the e4 binary that makes clips [built by cargo]")
     parser.add_argument("--generator", default="", metavar="COMMIT", help="commit of that binary, for the card")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a sentence about this run, for the card")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of PyTorch [its own choice]")
     parser.add_argument("--compile", action="store_true", help="train through torch.compile (needs a C++ compiler)")
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from a checkpoint")
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
             "train": run.train,
             "gates": run.gates,
             "evaluate": run.evaluate,
-            "export": lambda: run.export(args.out or out, command, args.generator),
+            "export": lambda: run.export(args.out or out, command, args.generator, args.note),
         }
         for name, step in steps.items():
             if args.stage in ("all", name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .config import Recipe
+from .config import Recipe, Split
 
 
 def percent(x: float) -> str:
@@ -98,13 +98,13 @@ def _clips(clips: dict) -> str:
 
 def _costs(results: dict) -> str:
     rows = [
-        [f"{e + 1}", f"{s:,}", f"{h:,}", percent(c), percent(b), percent(1.0 if t is None else t)]
+        [f"{e + 1}", f"{s:,}", f"{h:,}", percent(c), percent(b), "always taken" if t is None else f"{t:g}"]
         for e, (s, h, c, b, t) in enumerate(
             zip(results["macs"], results["head_macs"], results["cost"], results["cost_with_heads"], results["thresholds"])
         )
     ]
     gated = results["clips"]["gated"]
-    head = ["exit", "segment MACs", "head and gate MACs", "cumulative %", "with heads %", "gate threshold %"]
+    head = ["exit", "segment MACs", "head and gate MACs", "cumulative %", "with heads %", "gate threshold"]
     return f"""## Cost of backbone, heads and gates
 
 {table(head, rows)}
@@ -193,9 +193,14 @@ def _robustness(results: dict) -> str:
 {table(head, rows)}"""
 
 
+def hardness(split: Split) -> str:
+    """How difficult a split's scenes are."""
+    return "0..1, uniform" if split.difficulty is None else f"{split.difficulty:g}"
+
+
 def _made(recipe: Recipe, made: dict) -> str:
     rows = [
-        [name, s.seed, s.count, f"{s.frames} at {s.fps:g} Hz" + (", streams" if s.stream else "")]
+        [name, s.seed, s.count, f"{s.frames} at {s.fps:g} Hz" + (", streams" if s.stream else ""), hardness(s)]
         for name, s in recipe.splits.items()
     ]
     t = recipe.training
@@ -209,5 +214,6 @@ Commit {made["commit"]}; scene generator of commit {made["generator"]}; torch {m
 (training), {recipe.tuning.seed} (tuning), {recipe.gating.seed} (gates). {t.steps} steps of {t.clips} clips x {t.frames} frames end to end,
 {recipe.tuning.epochs} epochs of the temporal part, {recipe.gating.epochs} epochs of the gates. ONNX Runtime against PyTorch: largest
 relative error of a pooled feature {made["onnx_error"]}.
+{made["note"]}
 
-{table(["split", "seed", "count", "frames"], rows)}"""
+{table(["split", "seed", "count", "frames", "difficulty"], rows)}"""

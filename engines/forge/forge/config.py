@@ -29,7 +29,7 @@ class Split:
 class Training:
     """End-to-end training of trunk, adapters, LSTM and classifiers on random commit paths."""
 
-    steps: int = 4000
+    steps: int = 4300
     clips: int = 12
     """Clips per step."""
     frames: int = 7
@@ -91,6 +91,8 @@ class Gating:
     batch: int = 64
     rate: float = 2e-3
     decay: float = 1e-3
+    stream_window: int = 60
+    """Frames of a stream per sequence."""
     base: float = 0.05
     """An exit is right when its cross-entropy is at most base * exp(e / 2)."""
     seed: int = 13
@@ -128,10 +130,11 @@ MOBILENETV2_E5 = Recipe(
     backbone="mobilenetv2",
     size=96,
     splits={
-        "train": Split(seed=20101, count=4000),
+        "train": Split(seed=20101, count=10000),
         "tune": Split(seed=20102, count=3000),
         "tune_streams": Split(seed=20103, count=60, frames=400, stream=True),
         "calibration": Split(seed=20104, count=2000),
+        "calibration_streams": Split(seed=20112, count=60, frames=400, stream=True),
         "validation": Split(seed=20105, count=2000),
         "validation_streams": Split(seed=20106, count=40, frames=400, stream=True),
         "test": Split(seed=20107, count=4000),

@@ -103,7 +103,7 @@ def clip_report(heads: Heads, v: Tensor, clips: ClipSet, costs: Costs, gated: Po
         "single_frame": single_frame(heads, v, labels),
         "windows": {str(t): window_report(heads, v, labels, costs, gated, t) for t in (5, 10, 20) if t <= v.shape[1]},
     }
-    if clips.difficulty is not None:
+    if clips.difficulty is not None and np.ptp(clips.difficulty) > 0:
         exits = trace.exits.float().mean(1).numpy()
         report["quartiles"] = {
             "gated": by_quartile(gated_right, clips.difficulty),

@@ -24,6 +24,8 @@ from .trunk import Trunk
 MEAN = STD = 127.5
 ONNX_TOLERANCE = 1e-4
 GOLDEN_POOLED_FRAMES = 2
+GOLDEN_MARGIN, GOLDEN_CLEAR = 1e-3, 0.99
+"""So large a share of the golden gates must keep this distance from their thresholds."""
 
 
 @dataclass
@@ -187,7 +189,11 @@ def write(
     for i, model in enumerate(segment_models(net.trunk)):
         (partial / f"segment_{i}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     (partial / "gates.safetensors").write_bytes(save(gate_tensors(net.heads)))
-    (partial / "golden.safetensors").write_bytes(save(golden_tensors(net, *golden)))
+    vectors = golden_tensors(net, *golden)
+    clear = (vectors["gate"] - torch.tensor(net.thresholds)).abs() > GOLDEN_MARGIN
+    if clear.float().mean() < GOLDEN_CLEAR:
+        raise ValueError(f"{out}: too many golden gates within {GOLDEN_MARGIN} of their thresholds: choose another seed")
+    (partial / "golden.safetensors").write_bytes(save(vectors))
     (partial / "bundle.toml").write_text(manifest(net))
     error = max_error(partial, net.trunk, normalise(torch.from_numpy(golden[0][:, 0])))
     if error > ONNX_TOLERANCE:

@@ -18,6 +18,7 @@ from torch import Tensor
 from .clips import ClipSet
 from .export import normalise
 from .heads import Heads
+from .segments import Sessions
 from .trunk import Trunk
 
 
@@ -43,12 +44,13 @@ def adapter_outputs(trunk: Trunk, heads: Heads, clips: ClipSet, cache: Path) -> 
         return torch.from_numpy(np.load(cache))
     clip_count, length = clips.frames.shape[:2]
     out = np.empty((clip_count, length, heads.exits, heads.sizes.feature), np.float32)
+    sessions = Sessions.of_trunk(trunk)
     started = reported = time.monotonic()
     for i in range(clip_count):
         for at in range(0, length, 32):
             x = normalise(torch.from_numpy(clips.frames[i, at : at + 32].copy()))
-            pooled = trunk(x.contiguous(memory_format=torch.channels_last))
-            out[i, at : at + 32] = heads.adapt([p.contiguous() for p in pooled]).numpy()
+            pooled = [torch.from_numpy(p) for p in sessions(x.numpy())]
+            out[i, at : at + 32] = heads.adapt(pooled).numpy()
         now = time.monotonic()
         if now - reported > 20:
             left = (now - started) / (i + 1) * (clip_count - i - 1)

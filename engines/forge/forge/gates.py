@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from .config import Gating, Training, Tuning
 from .heads import Heads, betas, unroll
-from .stream import Fires, Policy, Trace, gate_confidence, run
+from .stream import Policy, Trace, run
 from .train import exit_loss, one_cycle, random_path
 
 
@@ -53,7 +54,7 @@ class Sequences:
 def tune(heads: Heads, clips: Sequences, streams: Sequences | None, config: Tuning, loss: Training) -> None:
     """Train LSTM, mix and classifiers at full length on features the trunk was not fitted to."""
     rng = np.random.default_rng(config.seed)
-    sources = [clips] if streams is None else [clips, streams.windows(config.stream_window)]
+    sources = _sources(clips, streams, config.stream_window)
     parameters = [heads.mix, *heads.lstm.parameters(), *heads.classifiers.parameters()]
     heads.requires_grad_(False)
     for p in parameters:
@@ -62,10 +63,8 @@ def tune(heads: Heads, clips: Sequences, streams: Sequences | None, config: Tuni
     batches = sum(max(1, len(s.v) // config.batch) for s in sources)
     span, step = clips.v.shape[1], 0
     for epoch in range(config.epochs):
-        plan = [(s, rows) for s in sources for rows in _batches(rng, len(s.v), config.batch)]
-        total = 0.0
-        for i in rng.permutation(len(plan)):
-            source, rows = plan[i]
+        plan, total = _plan(rng, sources, config.batch), 0.0
+        for source, rows in plan:
             optimiser.param_groups[0]["lr"] = config.rate * one_cycle(step, batches * config.epochs, 0.1)
             v = source.v[rows]
             path = random_path(rng, *v.shape[:2], heads.exits)
@@ -81,9 +80,18 @@ def tune(heads: Heads, clips: Sequences, streams: Sequences | None, config: Tuni
     heads.requires_grad_(False)
 
 
-def _batches(rng: np.random.Generator, count: int, size: int) -> list[Tensor]:
-    order = torch.from_numpy(rng.permutation(count))
-    return [b for b in order.split(size) if len(b) == size] or [order]
+def _sources(clips: Sequences, streams: Sequences | None, window: int) -> list[Sequences]:
+    return [clips] if streams is None else [clips, streams.windows(window)]
+
+
+def _plan(rng: np.random.Generator, sources: list[Sequences], size: int) -> list[tuple[Sequences, Tensor]]:
+    """Batches of one epoch over all sources, shuffled."""
+    batches = []
+    for source in sources:
+        order = torch.from_numpy(rng.permutation(len(source.v)))
+        whole = [rows for rows in order.split(size) if len(rows) == size]
+        batches += [(source, rows) for rows in whole or [order]]
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def right_labels(logits: Tensor, labels: Tensor, base: float) -> Tensor:
@@ -95,7 +103,7 @@ def right_labels(logits: Tensor, labels: Tensor, base: float) -> Tensor:
     return (loss[:, :, :-1] <= limit).float()
 
 
-def train_gates(heads: Heads, calibration: Sequences, config: Gating) -> None:
+def train_gates(heads: Heads, clips: Sequences, streams: Sequences | None, config: Gating) -> None:
     """Train attention and gates, first on random commit paths, then on the gates' own."""
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
@@ -105,12 +113,13 @@ def train_gates(heads: Heads, calibration: Sequences, config: Gating) -> None:
     parameters = [p.requires_grad_(True) for p in heads.gate_parameters()]
     optimiser = torch.optim.AdamW(parameters, config.rate, weight_decay=config.decay)
     own = Policy((0.5,) * (heads.exits - 1))
-    steps, step = config.epochs * len(calibration.v) // config.batch, 0
+    sources = _sources(clips, streams, config.stream_window)
+    steps, step = config.epochs * len(_plan(rng, sources, config.batch)), 0
     for epoch in range(config.epochs):
         total = correct = seen = 0.0
-        for rows in _batches(rng, len(calibration.v), config.batch):
-            optimiser.param_groups[0]["lr"] = config.rate * one_cycle(step, steps + 1, 0.1)
-            v, labels = calibration.v[rows], calibration.labels[rows]
+        for source, rows in _plan(rng, sources, config.batch):
+            optimiser.param_groups[0]["lr"] = config.rate * one_cycle(step, steps, 0.1)
+            v, labels = source.v[rows], source.labels[rows]
             if epoch < config.random_epochs:
                 path = random_path(rng, *v.shape[:2], heads.exits)
             else:
@@ -158,12 +167,12 @@ class Point:
 
 
 def sweep(
-    heads: Heads, v: Tensor, labels: np.ndarray, cost: np.ndarray, confidence: Fires, grid: np.ndarray
+    heads: Heads, v: Tensor, labels: np.ndarray, cost: np.ndarray, policy: Callable[[float], Policy], grid: np.ndarray
 ) -> list[Point]:
-    """Accuracy and cost of one threshold for all exits, over `grid`; `cost` [E] is the share at every exit."""
+    """Accuracy and cost of the policies of every threshold in `grid`; `cost` [E] is the share at every exit."""
     points = []
     for threshold in grid:
-        trace = run(heads, v, Policy((float(threshold),) * (heads.exits - 1), confidence))
+        trace = run(heads, v, policy(float(threshold)))
         accuracy = final_right(trace, labels).mean()
         points.append(Point(float(threshold), float(accuracy), float(cost[trace.exits.numpy()].mean())))
     return points
@@ -180,17 +189,3 @@ def pick_threshold(points: list[Point], target: float) -> Point:
         return max(points, key=lambda p: (p.accuracy, -p.cost))
     return min(good, key=lambda p: (p.cost, p.threshold))
 
-
-__all__ = [
-    "GATE_GRID",
-    "SOFTMAX_GRID",
-    "Point",
-    "Sequences",
-    "final_right",
-    "gate_confidence",
-    "pick_threshold",
-    "right_labels",
-    "sweep",
-    "train_gates",
-    "tune",
-]

@@ -219,12 +219,12 @@ def unroll(heads: Heads, v: Tensor, path: Tensor) -> Unrolled:
 
 
 def betas(heads: Heads, run: Unrolled, path: Tensor) -> Tensor:
-    """The attention share of every proposal of an unrolled run of at most `window` frames: [B, T, E]."""
-    if path.shape[1] > heads.window:
-        raise ValueError(f"{path.shape[1]} frames do not fit a window of {heads.window}")
+    """The attention share of every proposal of an unrolled run: [B, T, E]."""
     score = heads.score(run.h2)
     taken = score.gather(2, path[:, :, None])[:, :, 0]
     frames = torch.arange(path.shape[1], device=path.device)
-    past = taken[:, None, :].expand(-1, len(frames), -1)
-    past = past.masked_fill(frames[None, :] >= frames[:, None], -math.inf)[:, :, None].expand(-1, -1, heads.exits, -1)
+    age = frames[:, None] - frames[None, :]
+    outside = (age <= 0) | (age >= heads.window)
+    past = taken[:, None, :].expand(-1, len(frames), -1).masked_fill(outside, -math.inf)
+    past = past[:, :, None].expand(-1, -1, heads.exits, -1)
     return torch.cat([past, score[..., None]], -1).softmax(-1)[..., -1]

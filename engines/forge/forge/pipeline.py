@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,14 +31,15 @@ from .export import Network, finish, head_macs, write
 from .features import adapter_outputs
 from .gates import GATE_GRID, SOFTMAX_GRID, Sequences, pick_threshold, sweep, train_gates, tune
 from .heads import Heads
-from .stream import Life, Policy, gate_confidence, run, softmax_confidence
+from .stream import Fires, Life, Policy, gate_confidence, run, softmax_confidence
 from .train import Trainer
 from .trunk import Trunk
 
 STAGES = ("clips", "train", "gates", "evaluate", "export")
 NEVER = 2.0
 """A threshold that no probability reaches."""
-THRESHOLD_RANGE = (1e-6, 1 - 1e-6)
+FEWER_OF, FEWER = 5, (0, 2, 4)
+"""A network of five exits is also measured with three of them."""
 
 
 @dataclass
@@ -104,19 +106,21 @@ class Run:
         """Adapter outputs of a split."""
         return adapter_outputs(trunk, heads, self.clips(split), self.folder / "features" / f"{split}.npy")
 
+    def sequences(self, trunk: Trunk, heads: Heads, split: str) -> tuple[Sequences, Sequences | None]:
+        """Clips of a split, and its streams where the recipe has them."""
+        clips = Sequences.of_clips(self.features(trunk, heads, split), self.clips(split).labels)
+        name = f"{split}_streams"
+        if not self.has(name):
+            return clips, None
+        footage = self.clips(name)
+        return clips, Sequences.of_streams(self.features(trunk, heads, name), footage.labels, footage.changes)
+
     def gates(self) -> None:
         """Tune, train the gates, pick thresholds and the state's life."""
         recipe = self.recipe
         trunk, heads = self.finished()
-        clips = Sequences.of_clips(self.features(trunk, heads, "tune"), self.clips("tune").labels)
-        streams = None
-        if self.has("tune_streams"):
-            footage = self.clips("tune_streams")
-            v = self.features(trunk, heads, "tune_streams")
-            streams = Sequences.of_streams(v, footage.labels, footage.changes)
-        tune(heads, clips, streams, recipe.tuning, recipe.training)
-        v = self.features(trunk, heads, "calibration")
-        train_gates(heads, Sequences.of_clips(v, self.clips("calibration").labels), recipe.gating)
+        tune(heads, *self.sequences(trunk, heads, "tune"), recipe.tuning, recipe.training)
+        train_gates(heads, *self.sequences(trunk, heads, "calibration"), recipe.gating)
         heads.eval()
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
@@ -129,12 +133,22 @@ class Run:
         full = run(heads, v, Policy.always(heads.exits - 1, heads.exits))
         full_accuracy = float(evaluate.right_at(full, labels)[:, -1].mean())
         target = full_accuracy + self.recipe.drop_margin
-        points = sweep(heads, v, labels, costs.backbone, gate_confidence, GATE_GRID)
-        gate = pick_threshold(points, target)
-        softmax = pick_threshold(
-            sweep(heads, v, labels, costs.backbone, softmax_confidence, SOFTMAX_GRID), gate.accuracy
+        every = range(heads.exits - 1)
+        gate = pick_threshold(
+            sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, every), GATE_GRID), target
         )
-        policy = self.policy([gate.threshold] * (heads.exits - 1))
+        softmax = pick_threshold(
+            sweep(
+                heads,
+                v,
+                labels,
+                costs.backbone,
+                lambda t: self.policy(heads, t, every, softmax_confidence),
+                SOFTMAX_GRID,
+            ),
+            gate.accuracy,
+        )
+        policy = self.policy(heads, gate.threshold, every)
         trace = run(heads, v, policy)
         choice = {
             "thresholds": list(policy.thresholds),
@@ -144,13 +158,9 @@ class Run:
             "lives": [],
             "life": asdict(Life()),
         }
-        fewer = self.fewer_exits(heads)
-        if fewer:
-            best = max(
-                (self.fewer_point(heads, v, labels, costs, fewer, t) for t in GATE_GRID),
-                key=lambda p: (p[1] >= target, -p[2] if p[1] >= target else p[1]),
-            )
-            choice["fewer_threshold"] = best[0]
+        if heads.exits == FEWER_OF:
+            fewer = sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, FEWER), GATE_GRID)
+            choice["fewer_threshold"] = pick_threshold(fewer, target).threshold
         if self.has("validation_streams"):
             footage, sv = self.clips("validation_streams"), self.features(trunk, heads, "validation_streams")
             lives = evaluate.lives(heads, sv, footage, policy)
@@ -161,27 +171,11 @@ class Run:
         print(f"choice: {json.dumps(choice)}", file=sys.stderr, flush=True)
 
     @staticmethod
-    def policy(thresholds: list[float]) -> Policy:
-        """The gates with these thresholds, kept inside (0, 1)."""
-        low, high = THRESHOLD_RANGE
-        return Policy(tuple(min(max(round(t, 6), low), high) for t in thresholds))
-
-    @staticmethod
-    def fewer_exits(heads: Heads) -> list[int]:
-        """Every other exit of a network with five."""
-        return [0, 2, 4] if heads.exits == 5 else []
-
-    @staticmethod
-    def fewer_policy(heads: Heads, kept: list[int], threshold: float) -> Policy:
-        """One threshold at the exits kept."""
-        return Policy(tuple(threshold if e in kept else NEVER for e in range(heads.exits - 1)))
-
-    def fewer_point(
-        self, heads: Heads, v: Tensor, labels: np.ndarray, costs: evaluate.Costs, kept: list[int], threshold: float
-    ) -> tuple[float, float, float]:
-        """(threshold, accuracy, cost) with the exits kept."""
-        s = evaluate.summary(run(heads, v, self.fewer_policy(heads, kept, float(threshold))), labels, costs)
-        return float(threshold), s["accuracy"], s["cost"]
+    def policy(
+        heads: Heads, threshold: float, exits: Container[int], confidence: Fires = gate_confidence
+    ) -> Policy:
+        """One threshold at these exits; the others are never taken before the last."""
+        return Policy(tuple(threshold if e in exits else NEVER for e in range(heads.exits - 1)), confidence)
 
     def evaluate(self) -> None:
         """Measure everything the card says: `results.json`."""
@@ -200,10 +194,9 @@ class Run:
             "life": choice["life"],
             "clips": evaluate.clip_report(heads, v, test, costs, gated, softmax),
         }
-        kept = self.fewer_exits(heads)
-        if kept:
-            fewer = run(heads, v, self.fewer_policy(heads, kept, choice["fewer_threshold"]))
-            results["fewer_exits"] = {"exits": kept, **evaluate.summary(fewer, test.labels, costs)}
+        if heads.exits == FEWER_OF:
+            fewer = run(heads, v, self.policy(heads, choice["fewer_threshold"], FEWER))
+            results["fewer_exits"] = {**evaluate.summary(fewer, test.labels, costs), "exits": FEWER}
         if self.has("test_streams"):
             footage, sv = self.clips("test_streams"), self.features(trunk, heads, "test_streams")
             results["stream_count"], results["stream_frames"] = footage.frames.shape[:2]
@@ -234,7 +227,7 @@ class Run:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
 
-    def export(self, out: Path, command: str, generator: str) -> None:
+    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
         """Write the bundle to `out`."""
         recipe, choice = self.recipe, self.choice()
         trunk, heads = self.final()
@@ -257,6 +250,7 @@ class Run:
         made = {
             "provenance": self.provenance(),
             "command": command,
+            "note": note,
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],

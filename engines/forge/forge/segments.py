@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
@@ -65,8 +67,8 @@ class _Graph:
                         names[i] = new
 
 
-def segment_models(trunk: Trunk) -> list[onnx.ModelProto]:
-    """One checked model per segment of a folded trunk."""
+def segment_models(trunk: Trunk, batch: int | str = 1) -> list[onnx.ModelProto]:
+    """One checked model per segment of a folded trunk; `batch` may name a batch of any size."""
     height, width = trunk.size
     shapes = trunk.description.shapes(height, width)
     inputs = [(3, height, width), *shapes[:-1]]
@@ -79,7 +81,7 @@ def segment_models(trunk: Trunk) -> list[onnx.ModelProto]:
         for unit in segment:
             y = graph.block(unit, y)
         kernel, last = trunk.kernels[index], index == len(shapes) - 1
-        outputs = [] if last else [_value("y", shapes[index])]
+        outputs = [] if last else [_value("y", batch, shapes[index])]
         if kernel > 1:
             pooled = graph.node("AveragePool", [y], kernel_shape=[kernel] * 2, strides=[kernel] * 2)
             graph.rename(pooled, "pooled")
@@ -89,9 +91,9 @@ def segment_models(trunk: Trunk) -> list[onnx.ModelProto]:
             graph.rename(y, "pooled")
         else:
             raise ValueError(f"segment {index}: only the last feature map may have the grid's own size")
-        outputs.append(_value("pooled", (shapes[index][0], trunk.grid, trunk.grid)))
+        outputs.append(_value("pooled", batch, (shapes[index][0], trunk.grid, trunk.grid)))
         proto = helper.make_graph(
-            graph.nodes, f"segment_{index}", [_value("x", inputs[index])], outputs, graph.initialisers
+            graph.nodes, f"segment_{index}", [_value("x", batch, inputs[index])], outputs, graph.initialisers
         )
         model = helper.make_model(
             proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="forge", ir_version=IR_VERSION
@@ -101,32 +103,47 @@ def segment_models(trunk: Trunk) -> list[onnx.ModelProto]:
     return models
 
 
-def _value(name: str, shape: tuple[int, int, int]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape])
+def _value(name: str, batch: int | str, shape: tuple[int, int, int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *shape])
 
 
+class Sessions:
+    """The segments of a bundle, or of a trunk, in ONNX Runtime on one thread: twice as fast as PyTorch here."""
+
+    def __init__(self, models: list[bytes]) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.sessions = [ort.InferenceSession(m, options, providers=["CPUExecutionProvider"]) for m in models]
+
+    @staticmethod
+    def of_trunk(trunk: Trunk) -> Sessions:
+        """Of a folded trunk, for batches of any size."""
+        return Sessions([model.SerializeToString() for model in segment_models(trunk, "batch")])
+
+    @staticmethod
+    def of_bundle(folder: Path, segments: int) -> Sessions:
+        """Of the files of a bundle."""
+        return Sessions([(folder / f"segment_{i}.onnx").read_bytes() for i in range(segments)])
+
+    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
+        """Normalised images [B, 3, H, W] -> per exit the pooled feature [B, C_e, g, g]."""
+        pooled = []
+        for session in self.sessions:
+            out = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"x": x})))
+            pooled.append(out["pooled"])
+            x = out.get("y")
+        return pooled
+
+
+@torch.inference_mode()
 def max_error(folder: Path, trunk: Trunk, images: Tensor) -> float:
     """Largest |ONNX Runtime - PyTorch| over every pooled feature, relative to that feature's largest value.
 
-    `images` are normalised, [N, 3, H, W]; the segments are run in a chain, one image at a time.
+    `images` are normalised, [N, 3, H, W]; the bundle's segments are run in a chain, one image at a time.
     """
-    import onnxruntime as ort
-    import torch
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    sessions = [
-        ort.InferenceSession(folder / f"segment_{i}.onnx", options, providers=["CPUExecutionProvider"])
-        for i in range(len(trunk.segments))
-    ]
-    worst = 0.0
+    sessions, worst = Sessions.of_bundle(folder, len(trunk.segments)), 0.0
     for image in images:
-        with torch.no_grad():
-            expected = trunk(image[None])
-        x = image[None].numpy()
-        for session, reference in zip(sessions, expected):
-            out = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"x": x})))
-            x = out.get("y")
-            error = np.abs(out["pooled"] - reference.numpy()).max() / np.abs(reference.numpy()).max()
+        for out, reference in zip(sessions(image[None].numpy()), trunk(image[None])):
+            error = np.abs(out - reference.numpy()).max() / np.abs(reference.numpy()).max()
             worst = max(worst, float(error))
     return worst

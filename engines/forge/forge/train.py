@@ -130,7 +130,7 @@ class Trainer:
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.heads, self.clips, self.config, self.checkpoint = heads, clips, config, checkpoint
         self.probe = Probe(heads)
-        self.segments = [torch.compile(s) if compiled else s for s in trunk.segments]
+        self.segments = [torch.compile(s, dynamic=False) if compiled else s for s in trunk.segments]
         groups = [
             (config.trunk_rate, config.trunk_decay, list(trunk.parameters())),
             (config.heads_rate, config.heads_decay, heads.body_parameters()),

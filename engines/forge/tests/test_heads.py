@@ -82,13 +82,13 @@ def test_heads_compute_what_the_format_says(network):
 def test_unrolled_training_equals_stepping(network):
     trunk, heads = finish(*network)
     trunk.requires_grad_(False)
-    v = heads.adapt(trunk(torch.randn(40, 3, 32, 32))).view(2, 20, 2, -1)
+    v = heads.adapt(trunk(torch.randn(60, 3, 32, 32))).view(2, 30, 2, -1)
     trace = run(heads, v, Policy((0.5,)))
     unrolled = unroll(heads, v, trace.exits)
     taken = unrolled.logits.gather(2, trace.exits[:, :, None, None].expand(-1, -1, 1, 2))[:, :, 0]
     torch.testing.assert_close(taken, trace.logits)
     state, projected = heads.start(2), heads.project(heads.combine(v))
-    for t in range(20):
+    for t in range(30):
         frame = step(heads, projected[:, t], state, Policy((0.5,)))
         torch.testing.assert_close(betas(heads, unrolled, trace.exits)[:, t], frame.beta)
         state = frame.state

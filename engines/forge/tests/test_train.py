@@ -8,7 +8,7 @@ from forge.export import finish
 from forge.features import adapter_outputs
 from forge.gates import Sequences, pick_threshold, sweep, train_gates, tune
 from forge.heads import Heads
-from forge.stream import Policy, gate_confidence, run
+from forge.stream import Policy, run
 from forge.train import Trainer
 from forge.trunk import Trunk
 
@@ -56,10 +56,10 @@ def test_every_path_learns_and_gates_exit(clips, tmp_path):
     assert torch.equal(v, adapter_outputs(trunk, heads, clips, tmp_path / "f.npy"))
     sequences = Sequences.of_clips(v, clips.labels)
     tune(heads, sequences, None, Tuning(epochs=4, batch=8), CONFIG)
-    train_gates(heads, sequences, Gating(epochs=12, random_epochs=4, batch=8))
+    train_gates(heads, sequences, sequences, Gating(epochs=12, random_epochs=4, batch=8, stream_window=10))
     heads.eval()
     for e in range(2):
         assert right_at(run(heads, v, Policy.always(e, 2)), clips.labels)[:, -1].mean() > 0.9
         assert single_frame(heads, v, clips.labels)[e] > 0.6
-    points = sweep(heads, v, clips.labels, np.array([0.6, 1.0]), gate_confidence, np.array([0.3, 0.5, 0.7]))
+    points = sweep(heads, v, clips.labels, np.array([0.6, 1.0]), lambda t: Policy((t,)), np.array([0.3, 0.5, 0.7]))
     assert pick_threshold(points, 0.9).accuracy >= 0.9

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..clips import ClipSet
 from ..config import Training
 from ..export import normalise
 from ..heads import Heads
+from ..segments import Sessions
 from ..train import Batch, Trainer
 from ..trunk import Trunk
 from .scan import note
@@ -67,16 +69,20 @@ class Pooled:
                 note(f"features of the {title} split: {i + 1}/{len(todo)} passes, {left:.1f} min left")
                 reported = now
 
-    @torch.inference_mode()
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The backbone in ONNX Runtime."""
+        return Sessions.of_trunk(self.trunk)
+
     def _compute(self, clip: Stored, mirrored: bool) -> None:
         windows = np.load(self.store.path(clip.key), mmap_mode="r")
         flat = windows.reshape(-1, *windows.shape[2:])
         out = np.empty((len(flat), self.width), np.float16)
         for at in range(0, len(flat), BATCH):
             pixels = flat[at : at + BATCH]
-            pixels = np.ascontiguousarray(pixels[:, :, ::-1] if mirrored else pixels)
-            x = normalise(torch.from_numpy(pixels)).contiguous(memory_format=torch.channels_last)
-            out[at : at + BATCH] = torch.cat([p.flatten(1) for p in self.trunk(x)], 1).numpy()
+            pixels = np.array(pixels[:, :, ::-1] if mirrored else pixels)
+            pooled = self.sessions(normalise(torch.from_numpy(pixels)).contiguous().numpy())
+            out[at : at + BATCH] = np.concatenate([p.reshape(len(p), -1) for p in pooled], 1)
         path = self.path(clip, mirrored)
         partial = path.with_suffix(".partial.npy")
         np.save(partial, out.reshape(*windows.shape[:2], self.width))

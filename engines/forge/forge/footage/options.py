@@ -25,6 +25,6 @@ def add(parser: ArgumentParser) -> None:
     group.add_argument("--interval-ms", type=float, default=100.0, metavar="MS", help="spacing of frames [%(default)g]")
     group.add_argument("--window", type=int, default=20, metavar="T", help="frames of a window [%(default)s]")
     group.add_argument("--windows-per-clip", type=int, default=8, metavar="N", help="of a long clip at most [%(default)s]")
-    group.add_argument("--steps", type=int, metavar="N", help="training steps [1200 frozen, else 3000]")
+    group.add_argument("--steps", type=int, metavar="N", help="training steps [400 frozen, else 3000]")
     group.add_argument("--seed", type=int, default=11, metavar="N", help="of splits and training [%(default)s]")
     group.add_argument("--cache", type=Path, metavar="DIR", help="decoded clips and features [RUN/cache]")

@@ -42,8 +42,10 @@ from .store import Sampling, Store, Stored, Windows
 
 STREAMS = {"validation_streams": ("validation", 31), "test_streams": ("test", 32)}
 """Split whose windows are joined, and the seed of their order."""
-GATE_STEPS = 300
-"""Fewest steps that train the gates, however few windows there are."""
+GATE_STEPS = 100
+"""Steps that train the gates: with few windows, more only learn them by heart."""
+FROZEN_DROPOUT = 0.5
+"""Of the adapters where they are all that adapts."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def recipe_of(args: Namespace) -> Recipe:
         raise FootageError("--steps must be at least 1")
     natural = initial.natural_backbone(args.init) if args.init else None
     training = Training(
-        steps=args.steps or (1200 if args.freeze else 3000),
+        steps=args.steps or (400 if args.freeze else 3000),
         clips=16 if args.freeze else 12,
         frames=max(2, args.window - args.window // 4) if args.freeze else min(7, args.window),
         trunk_rate=3e-4 if args.init else 2e-3,
-        heads_decay=1e-2,
+        heads_decay=5e-2 if args.freeze else 1e-2,
+        gain_noise=0.25 if args.freeze else 0.1,
         norm_steps=30,
         seed=args.seed,
     )
@@ -142,20 +145,28 @@ class FootageRun(Run):
         return [s for s in self.stored[name] for _ in range(s.windows)]
 
     def clips(self, name: str) -> ClipSet:
-        """A split's windows; golden clips are the first of the test split, one class after the other."""
+        """A split's windows; the golden clips are `golden`'s."""
         if name in STREAMS:
             source, seed = STREAMS[name]
             labels = self.clips(source).labels
             return report.joined(torch.empty(len(labels), self.recipe.window, 0), labels, seed)[1]
-        stored = self.stored["test" if name == "golden" else name]
         if name == "golden":
-            firsts = {s.clip.label: s for s in reversed(stored)}
-            stored = [firsts[label] for label in sorted(firsts)]
+            return self.golden()
+        stored = self.stored[name]
         rows = [s for s in stored for _ in range(s.windows)]
         labels = np.array([self.labels.index(s.clip.label) for s in rows])
         per_class = np.bincount([self.labels.index(s.clip.label) for s in stored], minlength=len(self.labels))
         weights = np.array([1 / (per_class[k] * s.windows) for k, s in zip(labels, rows)])
         return ClipSet(Windows(self.store, stored), labels, self.labels, weights=weights / weights.sum())
+
+    def golden(self) -> ClipSet:
+        """Test windows of different classes whose every decision is clear: any engine has to decide the same."""
+        clips, policy = self.clips("test"), Policy(tuple(self.choice()["thresholds"]))
+        trunk, heads = self.final()
+        doubts = report.doubtful(heads, self.features(trunk, heads, "test"), policy)
+        firsts = {clips.labels[i]: i for i in sorted(range(len(clips)), key=lambda i: (-doubts[i], -i))}
+        chosen = sorted(firsts.values(), key=lambda i: (doubts[i], i))[: self.recipe.golden_clips]
+        return ClipSet(np.stack([clips.frames[i] for i in chosen]), clips.labels[chosen], self.labels)
 
     def all_clips(self) -> None:
         """Decode everything and tell what is where."""
@@ -212,6 +223,14 @@ class FootageRun(Run):
             note(f"training goes on from step {trainer.step}")
         trainer.fit()
 
+    def build(self) -> tuple[Trunk, Heads]:
+        """Untrained trunk and heads."""
+        trunk, heads = super().build()
+        if self.footage.freeze:
+            for adapter in heads.adapters:
+                adapter.dropout = FROZEN_DROPOUT
+        return trunk, heads
+
     def trainer(self, trunk: Trunk, heads: Heads, checkpoint: Path) -> Trainer:
         """What trains them."""
         clips, config = self.clips("train"), self.recipe.training
@@ -243,13 +262,16 @@ class FootageRun(Run):
         clips = self.clips("calibration")
         v = self.features(trunk, heads, "calibration")
         rows = balanced(clips.labels)
-        batch = min(64, max(1, len(rows) // 2))
-        epochs = max(24, math.ceil(GATE_STEPS / (len(rows) // batch)))
-        gating = replace(self.recipe.gating, batch=batch, epochs=epochs, random_epochs=epochs // 3)
-        train_gates(heads, Sequences.of_clips(v[torch.from_numpy(rows)], clips.labels[rows]), gating)
+        train_gates(heads, Sequences.of_clips(v[torch.from_numpy(rows)], clips.labels[rows]), self.gating(len(rows)))
         heads.eval()
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
+
+    def gating(self, rows: int) -> Gating:
+        """How the gates are trained on this many windows: about `GATE_STEPS` steps, however few there are."""
+        batch = min(self.recipe.gating.batch, max(1, rows // 2))
+        epochs = max(4, math.ceil(GATE_STEPS / (rows // batch)))
+        return replace(self.recipe.gating, batch=batch, epochs=epochs, random_epochs=epochs // 3)
 
     def evaluate(self) -> None:
         """As for generated clips, with intervals over groups, accuracy by class and lost frames."""
@@ -304,7 +326,8 @@ class FootageRun(Run):
 
     def card(self, results: dict, made: dict) -> str:
         """CARD.md."""
-        return report.render(self.recipe, results, made)
+        gating = self.gating(len(balanced(self.clips("calibration").labels)))
+        return report.render(replace(self.recipe, gating=gating), results, made)
 
 
 def balanced(labels: np.ndarray) -> np.ndarray:

@@ -17,8 +17,12 @@ from ..card import percent, points, span, table
 from ..clips import ClipSet
 from ..config import Recipe
 from ..evaluate import BOOTSTRAP, BOOTSTRAP_SEED
+from ..heads import Heads
+from ..stream import Policy, step
 
 Interval = tuple[float, float]
+DOUBT = 2e-3
+"""A probability this near its threshold is no clear decision; engines are held to half of it."""
 
 
 def group_interval(values: np.ndarray, groups: list[str]) -> Interval:
@@ -66,6 +70,18 @@ def joined(v: Tensor, labels: np.ndarray, seed: int, windows: int = 10) -> tuple
     changes[:, 1:] = per_frame[:, 1:] != per_frame[:, :-1]
     blank = np.broadcast_to(np.zeros((), np.uint8), (*per_frame.shape, 1, 1, 3))
     return stream, ClipSet(blank, per_frame, [], cuts=cuts, changes=changes)
+
+
+@torch.no_grad()
+def doubtful(heads: Heads, v: Tensor, policy: Policy) -> list[int]:
+    """Decisions of every clip of v [N, T, E, D] along its own path that rounding could turn."""
+    projected, state = heads.project(heads.combine(v)), heads.start(len(v))
+    counts = torch.zeros(len(v), dtype=torch.long)
+    for t in range(v.shape[1]):
+        frame = step(heads, projected[:, t], state, policy)
+        counts += ((frame.confidence - torch.tensor(policy.thresholds)).abs() < DOUBT).sum(1)
+        state = frame.state
+    return counts.tolist()
 
 
 def render(recipe: Recipe, results: dict, made: dict) -> str:
@@ -140,6 +156,6 @@ def _made(recipe: Recipe, results: dict, made: dict) -> str:
 Commit {made["commit"]}; torch {made["torch"]}, seed {t.seed} (training and splits), {recipe.gating.seed} (gates). {t.steps} steps of \
 {t.clips} windows x {t.frames} frames,
 classes drawn equally often; {recipe.gating.epochs} epochs of the gates. ONNX Runtime against PyTorch: largest relative error of a
-pooled feature {made["onnx_error"]}. A window shorter than {recipe.window} frames holds its last frame (held).
+pooled feature {made["onnx_error"]}. A window shorter than {recipe.window} frames holds its last frame (held). {made["note"]}
 
 {table(["split", "groups", "clips", "windows", "of them held", "windows by class"], rows)}"""

@@ -1,8 +1,8 @@
 """The engine's resize, in numpy: a separable triangle filter, antialiased and centre-aligned.
 
 Output sample i of an axis sits at `offset + (i + 0.5) * scale - 0.5` of the input; the triangle
-reaches `max(1, scale)` to either side, is cut at the frame's edge and sums to one. Y, U and V are
-resized on their own grids, then converted.
+reaches `max(1, scale)` to either side, takes only samples that overlap the source rectangle and sums
+to one. Y, U and V are resized on their own grids, then converted; rounding to u8 is ours alone.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ def weights(samples: int, offset: float, length: float, size: int) -> tuple[int,
     scale = length / size
     centres = offset + (np.arange(size) + 0.5) * scale - 0.5
     reach = max(1.0, scale)
-    out = np.maximum(0.0, 1.0 - np.abs(np.arange(samples)[None] - np.clip(centres, 0, samples - 1)[:, None]) / reach)
-    used = np.flatnonzero(out.any(0))
-    first, last = int(used[0]), int(used[-1])
-    out = out[:, first : last + 1]
+    first = min(int(offset + 1e-6), samples - 1)
+    end = min(max(int(offset + length - 1e-6) + 1, first + 1), samples)
+    out = np.maximum(0.0, 1.0 - np.abs(np.arange(first, end)[None] - np.clip(centres, first, end - 1)[:, None]) / reach)
     return first, np.ascontiguousarray((out / out.sum(1, keepdims=True)).astype(np.float32))
 
 
