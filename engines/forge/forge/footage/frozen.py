@@ -58,7 +58,8 @@ class Pooled:
 
     def prepare(self, clips: list[Stored], mirrored: bool, title: str) -> None:
         """Compute what is missing, with a progress line."""
-        todo = [(c, m) for c in clips for m in ((False, True) if mirrored else (False,)) if not self.path(c, m).exists()]
+        both = (False, True) if mirrored else (False,)
+        todo = [(clip, flip) for clip in clips for flip in both if not self.path(clip, flip).exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         started = reported = time.monotonic()
         for i, (clip, flip) in enumerate(todo):
@@ -107,7 +108,13 @@ class FrozenTrainer(Trainer):
     """A `Trainer` of the heads alone, on pooled features."""
 
     def __init__(
-        self, trunk: Trunk, heads: Heads, clips: ClipSet, config: Training, checkpoint: Path, pooled: Pooled,
+        self,
+        trunk: Trunk,
+        heads: Heads,
+        clips: ClipSet,
+        config: Training,
+        checkpoint: Path,
+        pooled: Pooled,
         stored: list[Stored],
     ) -> None:
         """`clips` are the windows of `stored`, in that order; their pixels are not read."""
