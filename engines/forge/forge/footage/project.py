@@ -35,7 +35,7 @@ from ..stream import Policy, run, softmax_confidence
 from ..train import Trainer
 from ..trunk import Trunk
 from . import FootageError, report
-from .frozen import FrozenTrainer, Pooled
+from .frozen import VIEWS, FrozenTrainer, Pooled
 from .recipe import Footage, recipe_of
 from .scan import note, scan
 from .split import SHARES, split
@@ -180,7 +180,7 @@ class FootageRun(Run):
         if not self.footage.freeze:
             return Trainer(trunk, heads, clips, config, checkpoint, self.compiled)
         pooled = self.pooled(trunk.fold())
-        pooled.prepare(self.stored["train"], True, "train")
+        pooled.prepare(self.stored["train"], VIEWS, "train")
         return FrozenTrainer(trunk, heads, clips, config, checkpoint, pooled, self.stored["train"])
 
     def pooled(self, folded: Trunk) -> Pooled:
@@ -194,7 +194,7 @@ class FootageRun(Run):
             return report.joined(self.features(trunk, heads, source), self.clips(source).labels, seed)[0]
         if self.footage.freeze:
             pooled = self.pooled(trunk)
-            pooled.prepare(self.stored[split], False, split)
+            pooled.prepare(self.stored[split], 1, split)
             return pooled.adapted(heads, self.stored[split])
         keys = hashlib.sha256("".join(s.key for s in self.stored[split]).encode()).hexdigest()[:16]
         return adapter_outputs(trunk, heads, self.clips(split), self.folder / "features" / f"{split}-{keys}.npy")
