@@ -25,7 +25,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="make tiny-e2, in about two minutes")
     parser.add_argument("--stage", choices=("all", *STAGES), default="all", help="only one stage of the run")
     parser.add_argument("--run", type=Path, metavar="DIR", help="clips, checkpoints, features [runs/NAME]")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME of this repository; on footage RUN/bundle]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME; of footage RUN/bundle]")
     parser.add_argument("--e4", metavar="PATH", help="the e4 binary that makes clips [built by cargo]")
     parser.add_argument("--generator", default="", metavar="COMMIT", help="commit of that binary, for the card")
     parser.add_argument("--note", default="", metavar="TEXT", help="a sentence about this run, for the card")

@@ -85,7 +85,8 @@ def load(trunk: Trunk, init: str) -> str:
     for dialect in DIALECTS:
         if dialect.sign in tensors:
             if dialect.backbone != wanted:
-                raise ValueError(f"{path} holds a {dialect.backbone}, not the backbone {wanted}: set --backbone {dialect.backbone}")
+                told = f"{path} holds a {dialect.backbone}, not the backbone {wanted}"
+                raise ValueError(f"{told}: set --backbone {dialect.backbone}")
             _fill(trunk, tensors, list(dialect.names(trunk)), path)
             _adapt_input(trunk.units()[0], dialect)
             return LITE0_PACKAGE + " (ImageNet, Apache-2.0)" if init == LITE0_PACKAGE else path.name

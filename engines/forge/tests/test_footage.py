@@ -70,11 +70,16 @@ def test_resize_is_torchs_antialiased_triangle(shape):
     u, v = (rng.integers(16, 241, ((shape[0] + 1) // 2, (shape[1] + 1) // 2), dtype=np.uint8) for _ in "uv")
     found = yuv_to_square(y, u, v, 32, "stretch")
     if shape[0] % 2 == 0 and shape[1] % 2 == 0:
-        resize = lambda x: F.interpolate(torch.from_numpy(x)[None, None].float(), (32, 32), mode="bilinear", antialias=True)[0, 0]  # noqa: E731
+
+        def resize(x):
+            whole = torch.from_numpy(x)[None, None].float()
+            return F.interpolate(whole, (32, 32), mode="bilinear", antialias=True)[0, 0]
+
         luma, cb, cr = 1.164383 * (resize(y) - 16), resize(u) - 128, resize(v) - 128
         rgb = torch.stack([luma + 1.596027 * cr, luma - 0.391762 * cb - 0.812968 * cr, luma + 2.017232 * cb], -1)
         assert np.abs(found.astype(float) - rgb.clamp(0, 255).numpy()).max() <= 0.51
-    flat = yuv_to_square(np.full(shape, 126, np.uint8), np.full(u.shape, 128, np.uint8), np.full(v.shape, 128, np.uint8), 32, "crop")
+    grey = [np.full(p.shape, level, np.uint8) for p, level in ((y, 126), (u, 128), (v, 128))]
+    flat = yuv_to_square(*grey, 32, "crop")
     assert (flat == 128).all()
 
 
@@ -148,7 +153,8 @@ def test_a_second_run_decodes_nothing_and_a_changed_clip_alone_is_decoded(tmp_pa
 
 
 def test_a_folder_is_scanned_with_odd_names_nested_folders_and_other_files(tmp_path, capsys):
-    for name in ("run/ä b;c.mp4", "run/deep/er/x.MKV", "walk/#1.webm", "walk/noending", ".hidden/x.mp4", "loose.mp4", "walk/a.txt"):
+    clips = ("run/ä b;c.mp4", "run/deep/er/x.MKV", "walk/#1.webm", "walk/noending")
+    for name in (*clips, ".hidden/x.mp4", "loose.mp4", "walk/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "groups.csv").write_text("group,file\ntape 1,run/ä b;c.mp4\ntape 1,walk/#1.webm\nx,gone.mp4\n")

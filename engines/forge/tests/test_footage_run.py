@@ -12,7 +12,8 @@ from forge import evaluate, pipeline
 from forge.__main__ import main, parse
 from forge.backbones import backbone
 from forge.footage import frozen, project, report
-from forge.footage.project import balanced, grid_of, open_run
+from forge.footage.project import balanced, open_run
+from forge.footage.recipe import grid_of
 from forge.trunk import Trunk
 from test_footage import write
 
@@ -44,7 +45,8 @@ def command(data, *more):
 def test_frozen_footage_becomes_a_bundle_and_nothing_is_computed_twice(data, capsys, monkeypatch):
     passes = []
     original = frozen.Pooled._compute
-    monkeypatch.setattr(frozen.Pooled, "_compute", lambda self, clip, m: passes.append(clip.key) or original(self, clip, m))
+    counted = lambda self, clip, view: passes.append(clip.key) or original(self, clip, view)  # noqa: E731
+    monkeypatch.setattr(frozen.Pooled, "_compute", counted)
     assert main(command(data, "--freeze")) == 0
     told = capsys.readouterr().err
     assert "text.mp4" in told and "1 of 13 clips" in told
@@ -55,9 +57,11 @@ def test_frozen_footage_becomes_a_bundle_and_nothing_is_computed_twice(data, cap
     card = (data / "run" / "bundle" / "CARD.md").read_text()
     assert "groups" in card and "glow & co" in card and "frozen" in card
     results = json.loads((data / "run" / "results.json").read_text())
-    assert results["clips"]["gated_interval"][0] <= results["clips"]["gated"]["accuracy"] <= results["clips"]["gated_interval"][1]
-    assert {s["windows"] > 0 for s in results["footage"]["splits"].values()} == {True}
-    assert len(passes) == sum(s["clips"] for s in results["footage"]["splits"].values()) + results["footage"]["splits"]["train"]["clips"]
+    low, high = results["clips"]["gated_interval"]
+    assert low <= results["clips"]["gated"]["accuracy"] <= high
+    splits = results["footage"]["splits"]
+    assert all(s["windows"] > 0 for s in splits.values())
+    assert len(passes) == sum(s["clips"] for s in splits.values()) + (frozen.VIEWS - 1) * splits["train"]["clips"]
     count = len(passes)
     cache = str(data / "run" / "cache")
     assert main(command(data, "--freeze", "--run", str(data / "again"), "--cache", cache, "--stage", "train")) == 0
@@ -71,6 +75,13 @@ def test_a_frozen_backbone_keeps_its_weights_and_statistics(data):
     run.train()
     before, after = torch.load(data / "tiny.pt"), torch.load(data / "run" / "train.pt")["trunk"]
     assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_views_of_a_clip_are_the_same_every_time():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    plain, mirrored, part, again = (frozen.see(pixels, "0a1b2c3d4e", view) for view in (0, 1, 2, 2))
+    assert torch.equal(mirrored, plain.flip(-1)) and torch.equal(part, again)
+    assert part.shape == plain.shape and part.abs().max() <= 1 and not torch.equal(part, plain)
 
 
 def test_an_open_backbone_trains_from_its_weights(data):

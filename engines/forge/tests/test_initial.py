@@ -62,8 +62,9 @@ def test_a_torchvision_state_dict_gives_torchvision_features(tmp_path, pixels):
         found = unit.norm(unit.conv(normalise(pixels)))
     # zeros of the padding mean another grey: the first row and column differ
     torch.testing.assert_close(found[..., 1:, 1:], expected[..., 1:, 1:], atol=1e-4, rtol=1e-4)
-    for i, (a, b) in enumerate(zip(ours.units()[1:], [m for m in theirs.features.modules() if isinstance(m, torch.nn.Conv2d)][1:])):
-        assert torch.equal(a.conv.weight, b.weight), i
+    convs = [m for m in theirs.features.modules() if isinstance(m, torch.nn.Conv2d)]
+    for a, b in zip(ours.units()[1:], convs[1:], strict=True):
+        assert torch.equal(a.conv.weight, b.weight)
 
 
 def test_own_checkpoints_safetensors_and_bundles_restore_the_trunk(tmp_path, pixels):
@@ -92,7 +93,8 @@ def test_unusable_weights_are_refused_by_name(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
     before = {k: v.clone() for k, v in trunk("tiny").state_dict().items()}
     target = trunk("tiny")
-    for file, words in (("shape.pt", name), ("missing.pt", name), ("other.pt", "efficientnet-lite0"), ("text.pt", "holds no"), ("no.pt", "no such")):
+    told = {"shape.pt": name, "missing.pt": name, "other.pt": "efficientnet-lite0", "text.pt": "holds no"}
+    for file, words in {**told, "no.pt": "no such"}.items():
         with pytest.raises(ValueError, match=words) as error:
             load(target, str(tmp_path / file))
         assert file in str(error.value)

@@ -1,8 +1,8 @@
-"""Training with a frozen backbone (`--freeze`): every frame goes through it once, mirrored once more
+"""Training with a frozen backbone (`--freeze`): every frame goes through it once, or in `VIEWS` views
 where it is trained on, and what the heads read of it stays on disk.
 
-Files are named by the backbone's weights and grid and by the clip's key in the store, so that another
-run, split or set of heads computes nothing again. Features are kept as f16: half the disk for a
+Files are named by the backbone's weights and grid, the clip's key in the store and the view, so that
+another run, split or set of heads computes nothing again. Features are kept as f16: half the disk for a
 rounding of 5e-4 that training does not notice. Batch norms of the backbone keep the statistics that
 they came with.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..clips import ClipSet
 from ..config import Training
@@ -29,6 +30,10 @@ from ..trunk import Trunk
 from .scan import note
 from .store import Store, Stored
 
+VIEWS = 4
+"""Of a clip that is trained on: as it is, mirrored, and both again of a part of it in other light."""
+SMALLEST_PART = 0.7
+"""Side of that part at least, as a share of the frame's."""
 BATCH = 20
 """Frames that go through the backbone together."""
 
@@ -42,6 +47,20 @@ def weights_digest(folded: Trunk) -> str:
     return digest.hexdigest()[:16]
 
 
+def see(pixels: np.ndarray, key: str, view: int) -> Tensor:
+    """Frames u8 [B, S, S, 3] of a clip as seen in a view, normalised [B, 3, S, S]; the same every time."""
+    x = normalise(torch.from_numpy(np.array(pixels)))
+    if view >= 2:
+        rng = np.random.default_rng([int(key[:8], 16), view])
+        size = x.shape[-1]
+        side = round(size * rng.uniform(SMALLEST_PART, 1.0))
+        top, left = (int(rng.integers(0, size - side + 1)) for _ in "yx")
+        part = x[..., top : top + side, left : left + side]
+        x = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
+        x = (x * rng.uniform(0.75, 1.25) + rng.uniform(-0.2, 0.2)).clamp(-1.0, 1.0)
+    return (x.flip(-1) if view % 2 else x).contiguous()
+
+
 class Pooled:
     """Pooled features of clips, [W, T, P] f16 a clip: all exits' [C_e, g, g] one after the other."""
 
@@ -52,17 +71,17 @@ class Pooled:
         self.shapes = [(channels, grid, grid) for channels in trunk.description.channels()]
         self.width = sum(int(np.prod(shape)) for shape in self.shapes)
 
-    def path(self, clip: Stored, mirrored: bool) -> Path:
+    def path(self, clip: Stored, view: int = 0) -> Path:
         """The file of a clip."""
-        return self.folder / f"{clip.key}{'.mirrored' if mirrored else ''}.npy"
+        return self.folder / f"{clip.key}.{view}.npy"
 
-    def prepare(self, clips: list[Stored], mirrored: bool, title: str) -> None:
+    def prepare(self, clips: list[Stored], views: int, title: str) -> None:
         """Compute what is missing, with a progress line."""
-        todo = [(c, m) for c in clips for m in ((False, True) if mirrored else (False,)) if not self.path(c, m).exists()]
+        todo = [(clip, view) for clip in clips for view in range(views) if not self.path(clip, view).exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         started = reported = time.monotonic()
-        for i, (clip, flip) in enumerate(todo):
-            self._compute(clip, flip)
+        for i, (clip, view) in enumerate(todo):
+            self._compute(clip, view)
             now = time.monotonic()
             if now - reported > 20 or i + 1 == len(todo):
                 left = (now - started) / (i + 1) * (len(todo) - i - 1) / 60
@@ -74,16 +93,14 @@ class Pooled:
         """The backbone in ONNX Runtime."""
         return Sessions.of_trunk(self.trunk)
 
-    def _compute(self, clip: Stored, mirrored: bool) -> None:
+    def _compute(self, clip: Stored, view: int) -> None:
         windows = np.load(self.store.path(clip.key), mmap_mode="r")
         flat = windows.reshape(-1, *windows.shape[2:])
         out = np.empty((len(flat), self.width), np.float16)
         for at in range(0, len(flat), BATCH):
-            pixels = flat[at : at + BATCH]
-            pixels = np.array(pixels[:, :, ::-1] if mirrored else pixels)
-            pooled = self.sessions(normalise(torch.from_numpy(pixels)).contiguous().numpy())
+            pooled = self.sessions(see(flat[at : at + BATCH], clip.key, view).numpy())
             out[at : at + BATCH] = np.concatenate([p.reshape(len(p), -1) for p in pooled], 1)
-        path = self.path(clip, mirrored)
+        path = self.path(clip, view)
         partial = path.with_suffix(".partial.npy")
         np.save(partial, out.reshape(*windows.shape[:2], self.width))
         os.replace(partial, path)
@@ -98,7 +115,7 @@ class Pooled:
         """v of every window, [N, T, E, D] f32, by finished heads."""
         rows = []
         for clip in clips:
-            for window in np.load(self.path(clip, False), mmap_mode="r"):
+            for window in np.load(self.path(clip), mmap_mode="r"):
                 rows.append(heads.adapt(self.split(torch.from_numpy(np.array(window)))))
         return torch.stack(rows)
 
@@ -107,7 +124,13 @@ class FrozenTrainer(Trainer):
     """A `Trainer` of the heads alone, on pooled features."""
 
     def __init__(
-        self, trunk: Trunk, heads: Heads, clips: ClipSet, config: Training, checkpoint: Path, pooled: Pooled,
+        self,
+        trunk: Trunk,
+        heads: Heads,
+        clips: ClipSet,
+        config: Training,
+        checkpoint: Path,
+        pooled: Pooled,
         stored: list[Stored],
     ) -> None:
         """`clips` are the windows of `stored`, in that order; their pixels are not read."""
@@ -120,9 +143,10 @@ class FrozenTrainer(Trainer):
     def pooled(self, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
         """Pooled features of the batch's frames, with a random gain per frame if there is a generator."""
         rows = []
-        for index, at, mirrored in batch.picks:
+        pairs = np.random.default_rng([self.config.seed, 1 << 33, self.step]).integers(0, VIEWS // 2, len(batch.picks))
+        for (index, at, mirrored), pair in zip(batch.picks, pairs):
             clip, window = self.rows[index]
-            rows.append(np.load(self.store.path(clip, mirrored), mmap_mode="r")[window][at])
+            rows.append(np.load(self.store.path(clip, 2 * int(pair) + mirrored), mmap_mode="r")[window][at])
         parts = self.store.split(torch.from_numpy(np.concatenate(rows)))
         if generator is None:
             return parts

@@ -13,18 +13,17 @@ from .resize import FITS
 def add(parser: ArgumentParser) -> None:
     """Add them to the command line."""
     group = parser.add_argument_group("real footage")
-    group.add_argument("--data", type=Path, metavar="DIR", help="one folder of clips per class; may hold groups.csv (file,group)")
-    group.add_argument("--name", help="name of the bundle [that of DIR]")
-    group.add_argument("--backbone", choices=names(), help="[that of --init where it says so, else mobilenetv2]")
-    group.add_argument(
-        "--init", metavar="WEIGHTS", help=f"torchvision:FILE, FILE, a bundle's folder, or {LITE0_PACKAGE} (if installed)"
-    )
-    group.add_argument("--freeze", action="store_true", help="train the heads only, on features computed once")
-    group.add_argument("--size", type=int, default=128, metavar="PX", help="side of the input, a multiple of 32 [%(default)s]")
-    group.add_argument("--fit", choices=FITS, default="crop", help="how other aspect ratios become square [%(default)s]")
-    group.add_argument("--interval-ms", type=float, default=100.0, metavar="MS", help="spacing of frames [%(default)g]")
-    group.add_argument("--window", type=int, default=20, metavar="T", help="frames of a window [%(default)s]")
-    group.add_argument("--windows-per-clip", type=int, default=8, metavar="N", help="of a long clip at most [%(default)s]")
-    group.add_argument("--steps", type=int, metavar="N", help="training steps [400 frozen, else 3000]")
-    group.add_argument("--seed", type=int, default=11, metavar="N", help="of splits and training [%(default)s]")
-    group.add_argument("--cache", type=Path, metavar="DIR", help="decoded clips and features [RUN/cache]")
+    flag = group.add_argument
+    flag("--data", type=Path, metavar="DIR", help="one folder of clips per class; may hold groups.csv (file,group)")
+    flag("--name", help="name of the bundle [that of DIR]")
+    flag("--backbone", choices=names(), help="[that of --init where it says so, else mobilenetv2]")
+    flag("--init", metavar="WEIGHTS", help=f"torchvision:FILE, FILE, a bundle's folder, or {LITE0_PACKAGE}")
+    flag("--freeze", action="store_true", help="train the heads only, on features computed once")
+    flag("--size", type=int, default=128, metavar="PX", help="side of the input, a multiple of 32 [128]")
+    flag("--fit", choices=FITS, default="crop", help="how other aspect ratios become square [crop]")
+    flag("--interval-ms", type=float, default=100.0, metavar="MS", help="spacing of frames [100]")
+    flag("--window", type=int, default=20, metavar="T", help="frames of a window [20]")
+    flag("--windows-per-clip", type=int, default=8, metavar="N", help="of a long clip at most [8]")
+    flag("--steps", type=int, metavar="N", help="training steps [400 frozen, else 3000]")
+    flag("--seed", type=int, default=11, metavar="N", help="of splits and training [11]")
+    flag("--cache", type=Path, metavar="DIR", help="decoded clips and features [RUN/cache]")

@@ -15,7 +15,7 @@ import json
 import math
 import sys
 from argparse import Namespace
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from torch import Tensor
 from .. import evaluate, initial
 from ..backbones import backbone
 from ..clips import ClipSet
-from ..config import Gating, HeadSizes, Recipe, Training
+from ..config import Gating, Recipe
 from ..features import adapter_outputs
 from ..gates import Sequences, train_gates
 from ..heads import Heads
@@ -35,7 +35,8 @@ from ..stream import Policy, run, softmax_confidence
 from ..train import Trainer
 from ..trunk import Trunk
 from . import FootageError, report
-from .frozen import FrozenTrainer, Pooled
+from .frozen import VIEWS, FrozenTrainer, Pooled
+from .recipe import Footage, recipe_of
 from .scan import note, scan
 from .split import SHARES, split
 from .store import Sampling, Store, Stored, Windows
@@ -46,65 +47,6 @@ GATE_STEPS = 100
 """Steps that train the gates: with few windows, more only learn them by heart."""
 FROZEN_DROPOUT = 0.5
 """Of the adapters where they are all that adapts."""
-
-
-@dataclass(frozen=True)
-class Footage:
-    """What the command line says about footage."""
-
-    data: Path
-    cache: Path
-    init: str | None
-    freeze: bool
-    seed: int
-    limit: int
-    """Windows of one clip at most."""
-
-
-def grid_of(size: int) -> int:
-    """Cells per side that the heads see of a `size` px input: 2..7 where the deepest map divides so, else 1."""
-    side = size // 32
-    return max((g for g in range(2, 8) if side % g == 0), default=1)
-
-
-def recipe_of(args: Namespace) -> Recipe:
-    """The recipe of the command line; ValueError names the flag."""
-    if args.size % 32 or not 64 <= args.size <= 512:
-        raise FootageError(f"--size {args.size} is no multiple of 32 from 64 to 512")
-    if not 1 <= args.interval_ms <= 60_000:
-        raise FootageError(f"--interval-ms {args.interval_ms:g} is not within 1..60000")
-    if not 2 <= args.window <= 100:
-        raise FootageError(f"--window {args.window} is not within 2..100")
-    if args.freeze and not args.init:
-        raise FootageError("--freeze needs --init: the weights of an untrained backbone are not worth keeping")
-    if args.windows_per_clip < 1:
-        raise FootageError("--windows-per-clip must be at least 1")
-    if args.steps is not None and args.steps < 1:
-        raise FootageError("--steps must be at least 1")
-    natural = initial.natural_backbone(args.init) if args.init else None
-    training = Training(
-        steps=args.steps or (400 if args.freeze else 3000),
-        clips=16 if args.freeze else 12,
-        frames=max(2, args.window - args.window // 4) if args.freeze else min(7, args.window),
-        trunk_rate=3e-4 if args.init else 2e-3,
-        heads_decay=5e-2 if args.freeze else 1e-2,
-        gain_noise=0.25 if args.freeze else 0.1,
-        norm_steps=30,
-        seed=args.seed,
-    )
-    return Recipe(
-        name=args.name or args.data.resolve().name,
-        backbone=args.backbone or natural or "mobilenetv2",
-        size=args.size,
-        splits={},
-        heads=HeadSizes(grid=grid_of(args.size)),
-        training=training,
-        gating=Gating(base=0.2),
-        window=args.window,
-        fps=1000 / args.interval_ms,
-        fit=args.fit,
-        golden_clips=2,
-    )
 
 
 class FootageRun(Run):
@@ -210,7 +152,8 @@ class FootageRun(Run):
             other = [key for key in wanted if made.get(key) != wanted[key]]
             if other:
                 raise FootageError(
-                    f"{checkpoint} was trained with other {', '.join(other)}: choose another --run, or --no-resume to start again"
+                    f"{checkpoint} was trained with other {', '.join(other)}: "
+                    "choose another --run, or --no-resume to start again"
                 )
         save_json(path, wanted)
         trunk, heads = self.build()
@@ -237,7 +180,7 @@ class FootageRun(Run):
         if not self.footage.freeze:
             return Trainer(trunk, heads, clips, config, checkpoint, self.compiled)
         pooled = self.pooled(trunk.fold())
-        pooled.prepare(self.stored["train"], True, "train")
+        pooled.prepare(self.stored["train"], VIEWS, "train")
         return FrozenTrainer(trunk, heads, clips, config, checkpoint, pooled, self.stored["train"])
 
     def pooled(self, folded: Trunk) -> Pooled:
@@ -251,7 +194,7 @@ class FootageRun(Run):
             return report.joined(self.features(trunk, heads, source), self.clips(source).labels, seed)[0]
         if self.footage.freeze:
             pooled = self.pooled(trunk)
-            pooled.prepare(self.stored[split], False, split)
+            pooled.prepare(self.stored[split], 1, split)
             return pooled.adapted(heads, self.stored[split])
         keys = hashlib.sha256("".join(s.key for s in self.stored[split]).encode()).hexdigest()[:16]
         return adapter_outputs(trunk, heads, self.clips(split), self.folder / "features" / f"{split}-{keys}.npy")
@@ -262,7 +205,8 @@ class FootageRun(Run):
         clips = self.clips("calibration")
         v = self.features(trunk, heads, "calibration")
         rows = balanced(clips.labels)
-        train_gates(heads, Sequences.of_clips(v[torch.from_numpy(rows)], clips.labels[rows]), self.gating(len(rows)))
+        sequences = Sequences.of_clips(v[torch.from_numpy(rows)], clips.labels[rows])
+        train_gates(heads, sequences, None, self.gating(len(rows)))
         heads.eval()
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
@@ -280,7 +224,8 @@ class FootageRun(Run):
         results = json.loads(path.read_text())
         trunk, heads = self.final()
         choice, costs, clips = self.choice(), evaluate.Costs.of(trunk, heads), self.clips("test")
-        v, labels, groups = self.features(trunk, heads, "test"), clips.labels, [s.clip.group for s in self.rows("test")]
+        v, labels = self.features(trunk, heads, "test"), clips.labels
+        groups = [s.clip.group for s in self.rows("test")]
         gated = Policy(tuple(choice["thresholds"]))
         policies = {
             "full": Policy.always(heads.exits - 1, heads.exits),
@@ -311,7 +256,8 @@ class FootageRun(Run):
         save_json(path, results)
         full, gates = results["clips"]["pure"][-1], results["clips"]["gated"]
         print(
-            f"test: full depth {full['accuracy']:.4f}, gated {gates['accuracy']:.4f} at {gates['cost']:.4f} of the MACs",
+            f"test: full depth {full['accuracy']:.4f}, gated {gates['accuracy']:.4f} "
+            f"at {gates['cost']:.4f} of the MACs",
             file=sys.stderr,
         )
 
@@ -322,7 +268,8 @@ class FootageRun(Run):
         came_from = json.loads(told.read_text()) if told.exists() else None
         start = f"started from {came_from}" if came_from else "trained from scratch"
         kept = ", frozen" if self.footage.freeze else ""
-        return f"Made of {count} clips of real footage in `{self.footage.data.resolve().name}`; its backbone {start}{kept}."
+        name = self.footage.data.resolve().name
+        return f"Made of {count} clips of real footage in `{name}`; its backbone {start}{kept}."
 
     def card(self, results: dict, made: dict) -> str:
         """CARD.md."""

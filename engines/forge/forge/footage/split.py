@@ -28,17 +28,18 @@ def split(clips: list[Clip], seed: int) -> dict[str, list[Clip]]:
     few = {label: len(groups) for label, groups in sorted(classes.items()) if len(groups) < FEWEST}
     if few:
         told = ", ".join(f"{label} has {count}" for label, count in few.items())
-        raise FootageError(f"every class needs at least {FEWEST} groups of clips (files, or sources in groups.csv): {told}")
+        raise FootageError(f"every class needs at least {FEWEST} groups (files, or sources in groups.csv): {told}")
     home = _assign(classes, labels, seed)
     out = {name: [c for c in clips if home[c.group] == name] for name in SHARES}
     for name, chosen in out.items():
         lacking = sorted(set(classes) - {c.label for c in chosen})
         if lacking and name in ("train", "test"):
-            raise FootageError(f"no {name} clips of {', '.join(lacking)} remain: its groups are shared with other classes, add more")
+            told = ", ".join(lacking)
+            raise FootageError(f"no {name} clips of {told} remain: its groups are shared with other classes, add more")
         if lacking:
             note(f"the {name} split has no clips of {', '.join(lacking)}: {FEWEST + 1} groups per class would do")
     if not out["calibration"]:
-        raise FootageError(f"no calibration clips remain: the groups are shared between classes, add more")
+        raise FootageError("no calibration clips remain: the groups are shared between classes, add more")
     if not out["validation"]:
         note("thresholds are chosen on the calibration split")
         out["validation"] = out["calibration"]

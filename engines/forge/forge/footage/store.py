@@ -142,7 +142,8 @@ class Store:
                 note(f"skipped: {error}")
             now = time.monotonic()
             if now - reported > 20:
-                note(f"clips {i + 1}/{len(clips)}, {(now - started) / (i + 1) * (len(clips) - i - 1) / 60:.1f} min left")
+                left = (now - started) / (i + 1) * (len(clips) - i - 1) / 60
+                note(f"clips {i + 1}/{len(clips)}, {left:.1f} min left")
                 reported = now
         self.index_path.write_text(json.dumps(self.index))
         if not stored:
