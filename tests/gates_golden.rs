@@ -1,5 +1,6 @@
 //! The native heads against the trainer's own numbers, over every bundle that
 //! ships, on the frames whose pooled features the golden file holds.
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
 use e4::engine::bundle::{Bundle, Golden};
 use e4::engine::cpu::CpuEngine;
@@ -12,7 +13,7 @@ const TOLERANCE: f32 = 1e-4;
 fn bundles() -> impl Iterator<Item = Bundle> {
     ["tiny-e2", "mobilenetv2-e5"].into_iter().map(|name| {
         let engines = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines");
-        Bundle::open(&engines.join(name)).unwrap()
+        Bundle::open(engines.join(name)).unwrap()
     })
 }
 

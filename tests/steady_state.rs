@@ -14,13 +14,13 @@ use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop};
 use e4::source::FrameSource;
 use e4::source::clip::{ClipOptions, ClipSource, RawLayout};
 use e4::source::generator::{CameraOptions, Generator};
+use e4::sync::{AtomicU64, Ordering::Relaxed};
 use e4::telemetry::FrameResult;
 use e4::tensor::{Colour, PixelFormat};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Frames before the first look, and between the two looks.

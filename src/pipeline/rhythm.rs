@@ -99,10 +99,10 @@ impl Rhythm {
             let header = &feature.header;
             self.frames
                 .arrived(header.sample, header.captured_ns, now_ns);
-        } else if let Some((exit, since_ns)) = self.under_way {
-            if let Some(segment) = self.segments.get_mut(exit) {
-                segment.learn(now_ns.saturating_sub(since_ns));
-            }
+        } else if let Some((exit, since_ns)) = self.under_way
+            && let Some(segment) = self.segments.get_mut(exit)
+        {
+            segment.learn(now_ns.saturating_sub(since_ns));
         }
     }
 

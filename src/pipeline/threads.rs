@@ -15,6 +15,7 @@ use super::wait::Waiter;
 use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
+use crate::rt::memory::touch_stack;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -128,6 +129,7 @@ fn start<S: Send + 'static>(
             }
             notices.push(sentence);
         }
+        touch_stack();
         let mut part = work(waiter, &stop)?;
         part.notices.append(&mut notices);
         Ok(part)

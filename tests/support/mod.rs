@@ -1,5 +1,10 @@
 //! Parts of a pipeline that tests build by hand.
 #![allow(dead_code, reason = "each test binary uses its own share")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by unwrapping, and its numbers are small"
+)]
 
 use e4::engine::bundle::Bundle;
 use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
