@@ -1,6 +1,6 @@
 //! Frame to input tensor: crop, resize, colour and normalisation in one pass.
 //!
-//! Guarantees: every [`PixelFormat`](super::PixelFormat) at any size from 1x1
+//! Guarantees: every [`PixelFormat`] at any size from 1x1
 //! becomes planar R, G, B at the input's size. The planes of a frame are resized as they are,
 //! each from its own grid (chroma centre-sited), and only then turned into RGB,
 //! clamped to 0..=255 without rounding. The filter is a triangle, centre
