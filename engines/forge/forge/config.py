@@ -132,6 +132,7 @@ MOBILENETV2_E5 = Recipe(
     name="mobilenetv2-e5",
     backbone="mobilenetv2",
     size=96,
+    tuning=Tuning(epochs=4),
     gating=Gating(fall=0.3),
     splits={
         "train": Split(seed=20101, count=10000),
