@@ -242,24 +242,29 @@ fn a_frame_that_the_engine_fails_on_is_dropped_and_the_next_one_goes_through() {
 
 #[test]
 fn a_failure_while_speculating_loses_that_frame_only() {
-    let hook: Hook = Arc::new(|segment, run| {
-        if segment == 1 && run % 4 == 1 {
-            Action::FailWait
-        } else {
-            Action::Run
+    for action in [Action::FailEnqueue, Action::FailWait] {
+        for placement in placements() {
+            let hook: Hook = Arc::new(move |segment, run| {
+                if segment == 1 && run % 4 == 1 {
+                    action
+                } else {
+                    Action::Run
+                }
+            });
+            let offload = Offload::new(CpuEngine::new());
+            let source = Scripted::new(60).clips_of(20);
+            let engine = Hooked {
+                inner: offload,
+                hook,
+            };
+            let finished = pipeline(source, engine)
+                .placement(placement)
+                .run(&Stop::new())
+                .expect("a run");
+            assert_eq!(finished.drops.captured(), 60);
+            assert_accounted(&finished);
         }
-    });
-    let finished = pipeline(
-        Scripted::new(60).clips_of(20),
-        Hooked {
-            inner: Offload::new(CpuEngine::new()),
-            hook,
-        },
-    )
-    .run(&Stop::new())
-    .expect("a run");
-    assert_eq!(finished.drops.captured(), 60);
-    assert_accounted(&finished);
+    }
 }
 
 #[test]

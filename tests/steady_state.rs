@@ -239,6 +239,7 @@ fn assert_steady(name: &str, source: Box<dyn FrameSource>) {
     )
     .placement(placement.expect("four threads"))
     .sample(false)
+    .lock_memory(true)
     .run(&Stop::new())
     .expect("a run");
     let looks = looks.lock().expect("a lock");

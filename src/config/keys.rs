@@ -116,6 +116,8 @@ pub static KEYS: &[Key] = keys! {
         "Start the next segment while the gate is still thinking, on engines that run beside the CPU."
     rare "pipeline.watchdog_ms" "watchdog-ms" pipeline.watchdog_ms =>
         "Milliseconds without progress after which a stage counts as stalled and the run fails; 0: never."
+    rare "pipeline.lock_memory" "lock-memory" pipeline.lock_memory =>
+        "Keep the whole process in memory, so that no stage faults on a page that the kernel thought cold; needs root or an unlimited memlock limit."
     rare "pipeline.on_error" "on-error" pipeline.on_error =>
         "When the host refuses a core or a scheduling class: warn says so and goes on, strict refuses to start."
     rare "stage.capture.core" "capture-core" stage.capture.core =>

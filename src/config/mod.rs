@@ -195,6 +195,8 @@ pub struct PipelineConfig {
     pub watchdog_ms: u32,
     /// What to do about a refused core or class.
     pub on_error: OnError,
+    /// Keep the process in memory.
+    pub lock_memory: bool,
 }
 
 impl Default for PipelineConfig {
@@ -206,6 +208,7 @@ impl Default for PipelineConfig {
             speculate: true,
             watchdog_ms: 10_000,
             on_error: OnError::default(),
+            lock_memory: false,
         }
     }
 }

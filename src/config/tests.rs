@@ -37,6 +37,7 @@ fn other(key: &str) -> &'static str {
         "pipeline.wait" => "park",
         "pipeline.watchdog_ms" => "0",
         "pipeline.on_error" => "strict",
+        "pipeline.lock_memory" => "true",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
         "sink.status" => "never",

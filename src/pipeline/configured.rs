@@ -91,6 +91,7 @@ impl Pipeline<Sink> {
             .placement(placement)
             .policy(config.source.policy)
             .on_error(settings.on_error)
+            .lock_memory(settings.lock_memory)
             .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
             .frames(config.source.frames)
             .sample(config.source.sample)

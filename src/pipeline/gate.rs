@@ -5,7 +5,7 @@ use super::run::{Outlet, ResultSink};
 use super::stop::Stop;
 use super::threads::Part;
 use super::wait::Waiter;
-use crate::gates::Gates;
+use crate::gates::{Gates, GatesError};
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};
 use std::sync::Arc;
@@ -59,6 +59,8 @@ pub(super) struct GateStage<S> {
     pub stop: Stop,
     pub result: FrameResult,
     pub clip: Option<u32>,
+    /// The first evaluation that failed.
+    pub failure: Option<GatesError>,
 }
 
 impl<S: ResultSink> GateStage<S> {
@@ -70,6 +72,7 @@ impl<S: ResultSink> GateStage<S> {
             stop,
             result: blank(&FrameHeader::default()),
             clip: None,
+            failure: None,
         }
     }
 
@@ -82,7 +85,10 @@ impl<S: ResultSink> GateStage<S> {
         let exit = usize::from(feature.exit);
         let evaluation = match self.gates.evaluate(exit, &feature.pooled) {
             Ok(evaluation) => evaluation,
-            Err(_) => return Outcome::Failed,
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                return Outcome::Failed;
+            }
         };
         if evaluation.leave {
             self.gates.commit();
@@ -123,8 +129,10 @@ impl<S: ResultSink> GateStage<S> {
             Outlet::Direct(sink) => Some(sink),
             Outlet::Ring { .. } => None,
         };
+        let notices = self.failure.iter().map(ToString::to_string).collect();
         Part {
             sink,
+            notices,
             ..Part::default()
         }
     }

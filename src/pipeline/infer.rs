@@ -213,36 +213,47 @@ impl<S: ResultSink> Infer<S> {
                 segment_ns,
                 pooled,
             })?;
-            let ahead = self.speculate && index + 1 < self.stages.len();
-            if ahead {
+            let next = index + 1 < self.stages.len();
+            let ahead = (self.speculate && next).then(|| {
                 started_ns = now_ns();
-                self.enqueue(index + 1)?;
-            }
+                self.enqueue(index + 1)
+            });
             let verdict = self.judge.verdict(waiter)?;
             self.give_back(index, verdict.pooled);
-            match verdict.outcome {
-                Outcome::GoOn if index + 1 == self.stages.len() => {}
-                Outcome::GoOn if ahead => continue,
-                Outcome::GoOn => {
+            match (verdict.outcome, ahead) {
+                (Outcome::GoOn, Some(enqueued)) => {
+                    enqueued?;
+                    continue;
+                }
+                (Outcome::GoOn, None) if next => {
                     started_ns = now_ns();
                     self.enqueue(index + 1)?;
                     continue;
                 }
-                Outcome::Leave => self.judge.deliver(waiter),
-                Outcome::Failed => self.drops.drop_frame(DropReason::EngineFailed),
-            }
-            if ahead {
-                self.abandon(index + 1);
+                (Outcome::Leave, ahead) => {
+                    self.judge.deliver(waiter);
+                    self.abandon(index + 1, ahead);
+                }
+                // Nothing follows the last exit: a gate that asks for more has failed.
+                (Outcome::Failed | Outcome::GoOn, ahead) => {
+                    self.drops.drop_frame(DropReason::EngineFailed);
+                    self.abandon(index + 1, ahead);
+                }
             }
             return Ok(());
         }
         Ok(())
     }
 
-    /// Waits for a run whose frame has left already: what it computed, or that
-    /// it failed, is of no consequence for any frame.
-    fn abandon(&mut self, index: usize) {
-        match self.collect(index) {
+    /// Ends the run that was started ahead of a verdict which made it needless:
+    /// what it computed, or that it failed, is of no consequence for any frame.
+    fn abandon(&mut self, index: usize, ahead: Option<Result<(), EngineError>>) {
+        let ended = match ahead {
+            None => return,
+            Some(Ok(())) => self.collect(index),
+            Some(Err(error)) => Err(error),
+        };
+        match ended {
             Ok(unused) => self.give_back(index, unused),
             Err(error) => {
                 self.failures.0.get_or_insert(error);

@@ -184,11 +184,10 @@ pub(super) fn capture_and_infer<S: ResultSink>(
             infer.run(header, &mut waiter)?;
         }
     }
-    Ok(Part {
-        source: Some(capture.finish()),
-        notices,
-        ..infer.finish()
-    })
+    let mut part = infer.finish();
+    part.source = Some(capture.finish());
+    part.notices.extend(notices);
+    Ok(part)
 }
 
 pub(super) fn gate<S: ResultSink>(

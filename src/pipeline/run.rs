@@ -68,6 +68,7 @@ pub(super) struct Options {
     pub(super) placement: Placement,
     pub(super) policy: Policy,
     pub(super) on_error: OnError,
+    pub(super) lock_memory: bool,
     pub(super) slots: usize,
     pub(super) frames: Option<u64>,
     pub(super) sample: bool,
@@ -144,6 +145,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             placement: Placement::fused(),
             policy: Policy::Auto,
             on_error: OnError::Warn,
+            lock_memory: false,
             slots: 6,
             frames: None,
             sample: true,
@@ -175,10 +177,18 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         self
     }
 
-    /// Whether a refused pinning or scheduling class ends the run.
+    /// Whether a refused pinning, scheduling class or memory lock ends the run.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
+        self
+    }
+
+    /// Whether the whole process is kept in memory, so that the kernel cannot page
+    /// out what a stage needs rarely. It stays so after the run.
+    #[must_use]
+    pub fn lock_memory(mut self, lock_memory: bool) -> Self {
+        self.options.lock_memory = lock_memory;
         self
     }
 

@@ -15,7 +15,7 @@ use super::wait::Waiter;
 use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
-use crate::rt::memory::touch_stack;
+use crate::rt::memory::{lock_all, touch_stack};
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -89,6 +89,15 @@ pub(super) fn run<S: ResultSink + 'static>(
     pipeline: Pipeline<S>,
     stop: &Stop,
 ) -> Result<Finished<S>, PipelineError> {
+    let mut notices = Vec::new();
+    if pipeline.options.lock_memory
+        && let Err(error) = lock_all()
+    {
+        match pipeline.options.on_error {
+            OnError::Strict => return Err(PipelineError::Setup(error.to_string())),
+            OnError::Warn => notices.push(error.to_string()),
+        }
+    }
     let drops = pipeline.options.drops.clone();
     let watchdog_ns = pipeline.options.watchdog_ns;
     let on_error = pipeline.options.on_error;
@@ -106,7 +115,9 @@ pub(super) fn run<S: ResultSink + 'static>(
         }
     }
     let parts = supervise(handles, stop, &heartbeats, watchdog_ns)?;
-    assemble(parts, drops)
+    let mut finished = assemble(parts, drops)?;
+    finished.notices.append(&mut notices);
+    Ok(finished)
 }
 
 fn start<S: Send + 'static>(
