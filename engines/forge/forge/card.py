@@ -214,6 +214,7 @@ Commit {made["commit"]}; scene generator of commit {made["generator"]}; torch {m
 (training), {recipe.tuning.seed} (tuning), {recipe.gating.seed} (gates). {t.steps} steps of {t.clips} clips x {t.frames} frames end to end,
 {recipe.tuning.epochs} epochs of the temporal part, {recipe.gating.epochs} epochs of the gates. ONNX Runtime against PyTorch: largest
 relative error of a pooled feature {made["onnx_error"]}.
+Thresholds were picked on the validation split: full depth {percent(made["validation"]["full"])} %, gated {percent(made["validation"]["gated"])} % at {percent(made["validation"]["cost"])} % of the MACs.
 {made["note"]}
 
 {table(["split", "seed", "count", "frames", "difficulty"], rows)}"""

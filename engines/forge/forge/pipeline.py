@@ -254,6 +254,7 @@ class Run:
             "provenance": self.provenance(),
             "command": command,
             "note": note,
+            "validation": choice["validation"],
             "commit": commit(),
             "generator": generator or commit(),
             "torch": torch.__version__.split("+")[0],
