@@ -45,7 +45,7 @@ STREAMS = {"validation_streams": ("validation", 31), "test_streams": ("test", 32
 """Split whose windows are joined, and the seed of their order."""
 GATE_STEPS = 100
 """Steps that train the gates: with few windows, more only learn them by heart."""
-FROZEN_DROPOUT = 0.5
+FROZEN_DROPOUT = 0.4
 """Of the adapters where they are all that adapts."""
 
 
