@@ -7,11 +7,45 @@
 #[cfg(not(loom))]
 pub use std::sync::Arc;
 #[cfg(not(loom))]
-#[allow(
-    clippy::disallowed_types,
-    reason = "this is the module that swaps them"
-)]
-pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub use std::sync::atomic::{Ordering, fence};
+
+/// A newtype, so that `clippy.toml` can disallow the standard type elsewhere.
+#[cfg(not(loom))]
+macro_rules! atomic {
+    ($name:ident, $value:ty) => {
+        #[doc = concat!("[`std::sync::atomic::", stringify!($name), "`], or loom's.")]
+        #[derive(Debug, Default)]
+        #[repr(transparent)]
+        pub struct $name(#[expect(clippy::disallowed_types)] std::sync::atomic::$name);
+
+        impl $name {
+            /// An atomic holding `value`.
+            #[expect(clippy::disallowed_types)]
+            pub const fn new(value: $value) -> Self {
+                Self(std::sync::atomic::$name::new(value))
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            #[expect(clippy::disallowed_types)]
+            type Target = std::sync::atomic::$name;
+
+            #[inline]
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+    };
+}
+
+#[cfg(not(loom))]
+atomic!(AtomicBool, bool);
+#[cfg(not(loom))]
+atomic!(AtomicU32, u32);
+#[cfg(not(loom))]
+atomic!(AtomicU64, u64);
+#[cfg(not(loom))]
+atomic!(AtomicUsize, usize);
 
 #[cfg(loom)]
 pub use loom::{

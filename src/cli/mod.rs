@@ -1,6 +1,9 @@
 //! Commands: one file each.
 
+pub mod bundle;
 pub mod clips;
+pub mod flags;
+pub mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,8 +19,12 @@ struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the network on a clip, a folder of clips or generated scenes.
+    Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     Clips(clips::Clips),
+    /// Verify a bundle.
+    Bundle(bundle::Bundle),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -26,7 +33,9 @@ pub enum Command {
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
+            Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Bundle(bundle) => bundle.run(),
         },
         Err(error) => {
             // Nothing can be done where not even the usage text can be shown.

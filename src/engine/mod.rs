@@ -1,42 +1,39 @@
 //! The engine seam: a bundle's segments, run from and into caller-owned buffers.
 //!
 //! Guarantees: no type of an implementation crosses the seam; a buffer handed
-//! to [`Segment::enqueue`] comes back from [`Segment::wait`], so nobody can
-//! touch it while a device works on it.
+//! to [`Segment::enqueue`] comes back from [`Segment::wait`], or in the error of
+//! either, so nobody can touch it while a device works on it and a failed frame
+//! costs no buffer. Dropping a segment while a run is under way is clean; the
+//! run's buffers go with it.
+//!
+//! Non-guarantees: when the work is done. A synchronous engine computes in
+//! `wait`, an asynchronous one from `enqueue` on: the time of a run is that of
+//! both calls together.
+//!
+//! ```no_run
+//! use e4::engine::{Engine, SegmentIo, bundle::Bundle, cpu::CpuEngine};
+//!
+//! let bundle = Bundle::open("engines/mobilenetv2-e5")?;
+//! let engine = CpuEngine::new();
+//! let mut segment = engine.load(&bundle, 0)?;
+//! let mut io = SegmentIo::new(&engine, &bundle.manifest().segments[0])?;
+//! io.input.write_from(&vec![0.0; io.input.len()])?;
+//! segment.enqueue(io)?;
+//! let io = segment.wait()?;
+//! println!("{:?}", io.pooled.as_host());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod buffer;
 pub mod bundle;
+pub mod check;
 pub mod cpu;
+pub mod offload;
 
+pub use buffer::{Buffer, DeviceBuffer};
+
+use bundle::{Bundle, SegmentSpec, elements};
 use std::fmt::Debug;
-
-/// Memory that an engine reads and writes; made by [`Engine::buffer`].
-#[derive(Debug)]
-pub enum Buffer {
-    /// Host memory.
-    Host(Vec<f32>),
-    /// Memory of a device, with its own way back to the host.
-    Device(Box<dyn DeviceBuffer>),
-}
-
-/// Device memory behind a [`Buffer`].
-pub trait DeviceBuffer: Send + Debug {
-    /// Number of f32 elements.
-    fn len(&self) -> usize;
-    /// True when it holds nothing.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Copies the device's memory into `host`, of the same length.
-    ///
-    /// # Errors
-    /// When the device fails.
-    fn read(&self, host: &mut [f32]) -> Result<(), EngineError>;
-    /// Copies `host`, of the same length, into the device's memory.
-    ///
-    /// # Errors
-    /// When the device fails.
-    fn write(&mut self, host: &[f32]) -> Result<(), EngineError>;
-}
 
 /// The buffers of one run of a segment.
 #[derive(Debug)]
@@ -49,6 +46,21 @@ pub struct SegmentIo {
     pub pooled: Buffer,
 }
 
+impl SegmentIo {
+    /// Fresh zeroed buffers of the lengths that `segment` needs.
+    ///
+    /// # Errors
+    /// When the engine has no memory left.
+    pub fn new(engine: &dyn Engine, segment: &SegmentSpec) -> Result<Self, EngineError> {
+        let output = segment.output.as_ref();
+        Ok(Self {
+            input: engine.buffer(elements(&segment.input))?,
+            output: output.map(|s| engine.buffer(elements(s))).transpose()?,
+            pooled: engine.buffer(elements(&segment.pooled))?,
+        })
+    }
+}
+
 /// One loaded segment. `enqueue` starts a run, `wait` ends it and gives the
 /// buffers back; between the two the caller may do something else, such as
 /// enqueueing the next segment before the gate's verdict is in.
@@ -57,14 +69,15 @@ pub trait Segment: Send + Debug {
     ///
     /// # Errors
     /// When a buffer has the wrong length or kind, a run is under way already,
-    /// or the device fails.
-    fn enqueue(&mut self, io: SegmentIo) -> Result<(), EngineError>;
+    /// or the device fails. The error holds `io`; a run under way goes on.
+    fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError>;
 
     /// Waits for the run to end and gives the buffers back.
     ///
     /// # Errors
-    /// When no run is under way or it failed.
-    fn wait(&mut self) -> Result<SegmentIo, EngineError>;
+    /// When no run is under way or it failed; after a failed run the error holds
+    /// the buffers, unless the device is lost, and the segment can run again.
+    fn wait(&mut self) -> Result<SegmentIo, RunError>;
 }
 
 /// Loads segments and makes the buffers that they work on.
@@ -86,16 +99,16 @@ pub trait Engine: Send + Debug {
     ///
     /// # Errors
     /// When its file cannot be read or does not match the manifest's shapes.
-    fn load(&self, bundle: &bundle::Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError>;
+    fn load(&self, bundle: &Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError>;
 }
 
 /// Why an engine could not load or run a segment.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The segment's file does not load.
     #[error("{file}: {reason}")]
     Load {
-        /// File in the bundle.
+        /// Path of the file.
         file: String,
         /// What is wrong with it.
         reason: String,
@@ -108,4 +121,82 @@ pub enum EngineError {
         /// What went wrong.
         reason: String,
     },
+    /// A copy from or to a buffer of another length.
+    #[error("a buffer of {buffer} elements was copied from or to {host} elements")]
+    Length {
+        /// Elements of the buffer.
+        buffer: usize,
+        /// Elements on the host's side.
+        host: usize,
+    },
+}
+
+/// A run that was refused or failed, with the buffers handed back.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RunError {
+    /// Why.
+    pub error: EngineError,
+    /// The buffers; `None` when there was no run, or when a lost device has
+    /// taken them along.
+    pub io: Option<SegmentIo>,
+}
+
+impl RunError {
+    /// A refusal or failure of segment `segment`.
+    pub(crate) fn new(segment: usize, reason: impl Into<String>, io: Option<SegmentIo>) -> Self {
+        let reason = reason.into();
+        Self {
+            error: EngineError::Run { segment, reason },
+            io,
+        }
+    }
+}
+
+impl From<RunError> for EngineError {
+    fn from(failed: RunError) -> Self {
+        failed.error
+    }
+}
+
+/// Manifest of segment `index`.
+pub(crate) fn segment_spec(bundle: &Bundle, index: usize) -> Result<&SegmentSpec, EngineError> {
+    let segments = &bundle.manifest().segments;
+    segments.get(index).ok_or_else(|| EngineError::Load {
+        file: bundle.path(bundle::MANIFEST).display().to_string(),
+        reason: format!("there are {} segments, none is {index}", segments.len()),
+    })
+}
+
+/// The buffer lengths that a segment accepts, in f32 elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IoLengths {
+    input: usize,
+    output: Option<usize>,
+    pooled: usize,
+}
+
+impl IoLengths {
+    pub(crate) fn of(segment: &SegmentSpec) -> Self {
+        Self {
+            input: elements(&segment.input),
+            output: segment.output.as_ref().map(elements),
+            pooled: elements(&segment.pooled),
+        }
+    }
+
+    /// What is wrong with `io`'s lengths, if anything.
+    pub(crate) fn misfit(&self, io: &SegmentIo) -> Option<String> {
+        let wrong = |name, expected: usize, found: usize| {
+            (expected != found).then(|| format!("{name} holds {found} elements, not {expected}"))
+        };
+        wrong("input", self.input, io.input.len())
+            .or_else(|| wrong("pooled", self.pooled, io.pooled.len()))
+            .or_else(|| match (self.output, &io.output) {
+                (Some(expected), Some(output)) => wrong("output", expected, output.len()),
+                (None, None) => None,
+                (Some(_), None) => Some("an output buffer is needed".to_owned()),
+                (None, Some(_)) => Some("the last segment has no output".to_owned()),
+            })
+    }
 }

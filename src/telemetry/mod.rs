@@ -1,8 +1,21 @@
 //! What a run leaves behind: one [`FrameResult`] a frame, drop counters,
 //! histograms and the summary.
 
+pub mod aggregate;
 pub mod drops;
+pub mod line;
+pub mod output;
+pub mod report;
 pub mod result;
+pub mod status;
+pub mod summary;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};
+pub use output::Output;
+pub use report::{OutputEnd, Report};
 pub use result::{ExitRecord, FrameResult, MAX_EXITS};
+pub use summary::Summary;

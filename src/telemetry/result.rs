@@ -24,6 +24,8 @@ pub struct ExitRecord {
 pub struct FrameResult {
     /// Number of the frame among those captured, from 0.
     pub frame: u64,
+    /// Number of the frame among those that were sampled, from 0.
+    pub sample: u64,
     /// Sequence number its source gave it.
     pub sequence: u64,
     /// Clip it belongs to.

@@ -1,1 +1,143 @@
-//! Frame to input tensor.
+//! Frame to input tensor: crop, resize, colour and normalisation in one pass.
+//!
+//! Guarantees: every [`PixelFormat`] at any size from 1x1
+//! becomes planar R, G, B at the input's size. The planes of a frame are resized as they are,
+//! each from its own grid (chroma centre-sited), and only then turned into RGB,
+//! clamped to 0..=255 without rounding. The filter is a triangle, centre
+//! aligned: bilinear when enlarging, widened by the scale when shrinking; a
+//! frame of the input's own size and full chroma passes through unchanged.
+//! Nothing of a frame outside its source rectangle reaches the tensor.
+//! `Gray8` is luma without chroma, so its range counts.
+//!
+//! Costs: the filter's tables are made anew when a frame's format or size
+//! differs from the last one's; otherwise nothing is allocated. Each source row
+//! that the filter needs is read about twice.
+
+mod colour;
+mod layout;
+mod plan;
+mod taps;
+
+use super::{Frame, FrameMeta, PixelFormat};
+use crate::engine::bundle::InputSpec;
+use colour::{Normalise, YuvToRgb};
+use plan::Plan;
+
+/// Turns frames into input tensors.
+#[derive(Clone, Debug)]
+pub struct Converter {
+    input: InputSpec,
+    plan: Option<Plan>,
+}
+
+/// Why a frame cannot be converted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// The frame has no pixels, or more than memory can hold.
+    #[error("a frame of {width} x {height} pixels cannot be")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The frame's bytes are too few or too many.
+    #[error("a {width} x {height} frame of {format:?} has {expected} bytes, not {found}")]
+    Length {
+        /// Byte layout.
+        format: PixelFormat,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Bytes that such a frame has.
+        expected: usize,
+        /// Bytes that were there.
+        found: usize,
+    },
+    /// The tensor is not `[3, height, width]`; the caller's mistake.
+    #[error("the input tensor has {expected} elements, not {found}")]
+    Tensor {
+        /// Elements of the input.
+        expected: usize,
+        /// Elements given.
+        found: usize,
+    },
+}
+
+impl Converter {
+    /// A converter to the input that a bundle asks for.
+    #[must_use]
+    pub fn new(input: &InputSpec) -> Self {
+        Self {
+            input: input.clone(),
+            plan: None,
+        }
+    }
+
+    /// Elements of the tensor, `3 * height * width`.
+    #[must_use]
+    pub fn tensor_len(&self) -> usize {
+        3 * self.input.height * self.input.width
+    }
+
+    /// Writes `frame` into `tensor`, `[3, height, width]`: planar R, G, B,
+    /// `(rgb - mean) / std` with rgb in 0..=255.
+    ///
+    /// # Errors
+    /// When the frame is empty, its bytes do not match its size, or the tensor
+    /// has the wrong length. The tensor is then as it was.
+    pub fn convert(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), ConvertError> {
+        check_frame(&frame.meta, frame.data.len())?;
+        let expected = self.tensor_len();
+        if tensor.len() != expected {
+            return Err(ConvertError::Tensor {
+                expected,
+                found: tensor.len(),
+            });
+        }
+        let meta = &frame.meta;
+        let plan = match self.plan.take() {
+            Some(plan) if plan.fits(meta) => self.plan.insert(plan),
+            _ => self.plan.insert(Plan::new(meta, &self.input)),
+        };
+        let colour = YuvToRgb::new(meta.colour);
+        let normalise = Normalise::new(&self.input);
+        let area = self.input.height * self.input.width;
+        let (red, rest) = tensor.split_at_mut(area);
+        let (green, blue) = rest.split_at_mut(area);
+        for y in 0..self.input.height {
+            let span = y * self.input.width..(y + 1) * self.input.width;
+            let out = [
+                &mut red[span.clone()],
+                &mut green[span.clone()],
+                &mut blue[span],
+            ];
+            let rows = plan.sample_row(&frame.data, y);
+            if layout::is_rgb(meta.format) {
+                normalise.rgb(rows, out);
+            } else {
+                normalise.yuv(&colour, rows, out);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_frame(meta: &FrameMeta, found: usize) -> Result<(), ConvertError> {
+    let (format, width, height) = (meta.format, meta.width, meta.height);
+    match format.frame_len(width, height) {
+        None | Some(0) => Err(ConvertError::Size { width, height }),
+        Some(expected) if expected != found => Err(ConvertError::Length {
+            format,
+            width,
+            height,
+            expected,
+            found,
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

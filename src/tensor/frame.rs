@@ -56,6 +56,12 @@ pub struct Colour {
 /// What is known about a frame besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameMeta {
+    /// Number among the frames captured in this run, from 0; the capture stage
+    /// sets it.
+    pub frame: u64,
+    /// Number among the frames that the sampler kept, from 0; the capture stage
+    /// sets it.
+    pub sample: u64,
     /// Number the source gave the frame; rises by one a frame, gaps included.
     pub sequence: u64,
     /// When the frame was taken, on the source's own timeline: the camera's
@@ -81,6 +87,8 @@ pub struct FrameMeta {
 impl Default for FrameMeta {
     fn default() -> Self {
         Self {
+            frame: 0,
+            sample: 0,
             sequence: 0,
             timestamp_ns: 0,
             captured_ns: 0,

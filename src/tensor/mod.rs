@@ -1,6 +1,7 @@
 //! Frames as a source delivers them, the slots they live in, and the pass that
 //! turns one into the network's input tensor.
 
+#[cfg(not(loom))]
 pub mod convert;
 pub mod frame;
 pub mod slots;

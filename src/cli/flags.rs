@@ -1,0 +1,200 @@
+//! Flags of `e4 run`, made from the table of settings.
+
+use crate::config::{ConfigError, KEYS, Key, Layers};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error};
+use std::path::PathBuf;
+
+const CONFIG: &str = "config";
+const PRINT: &str = "print-config";
+
+/// What the command line of `e4 run` says.
+#[derive(Clone, Debug, Default)]
+pub struct RunArgs {
+    /// Config file.
+    pub config: Option<PathBuf>,
+    /// Print the configuration and end.
+    pub print_config: bool,
+    /// Flags that were given, with their text, in the table's order.
+    pub settings: Vec<(&'static Key, String)>,
+}
+
+impl RunArgs {
+    /// Defaults, the file, then the flags.
+    ///
+    /// # Errors
+    /// When the file or a flag is not right.
+    pub fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers = Layers::default();
+        if let Some(file) = &self.config {
+            layers.file(file)?;
+        }
+        for (key, text) in &self.settings {
+            layers.flag(key, text)?;
+        }
+        Ok(layers)
+    }
+}
+
+impl Args for RunArgs {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new(CONFIG)
+            .long(CONFIG)
+            .value_name("FILE")
+            .value_parser(ValueParser::path_buf())
+            .help("Read settings from this TOML file; flags win over it");
+        let print = Arg::new(PRINT)
+            .long(PRINT)
+            .action(ArgAction::SetTrue)
+            .help("Print the configuration, every key with its meaning, and end");
+        KEYS.iter()
+            .fold(command.arg(config).arg(print), |command, key| {
+                command.arg(flag(key))
+            })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn flag(key: &'static Key) -> Arg {
+    let arg = Arg::new(key.name)
+        .long(key.flag)
+        .help(key.doc)
+        .help_heading(heading(key))
+        .hide_short_help(!key.common);
+    match key.hint() {
+        Some(hint) => arg.value_name(hint),
+        None => arg
+            .value_name("true|false")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+    }
+}
+
+fn heading(key: &Key) -> &'static str {
+    match key.split().0 {
+        "source" => "Source",
+        "source.generator" => "Generator",
+        "engine" | "bundle" | "exit" => "Network",
+        "sink" => "Output",
+        _ => "Threads",
+    }
+}
+
+impl FromArgMatches for RunArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, error::Error> {
+        let given = |key: &'static Key| {
+            let text = matches.get_one::<String>(key.name)?;
+            Some((key, text.clone()))
+        };
+        Ok(Self {
+            config: matches.get_one::<PathBuf>(CONFIG).cloned(),
+            print_config: matches.get_flag(PRINT),
+            settings: KEYS.iter().filter_map(given).collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), error::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, OutputTo, SourceKind};
+    use crate::gates::ExitPolicy;
+
+    fn parse(words: &[&str]) -> Result<RunArgs, error::Error> {
+        let command = RunArgs::augment_args(Command::new("run").no_binary_name(true));
+        RunArgs::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
+    fn config(words: &[&str]) -> Config {
+        parse(words).unwrap().layers().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_flags() {
+        RunArgs::augment_args(Command::new("run")).debug_assert();
+    }
+
+    #[test]
+    fn no_flag_is_the_default_configuration() {
+        assert_eq!(config(&[]), Config::default());
+    }
+
+    #[test]
+    fn the_documented_flags_reach_their_keys() {
+        let config = config(&[
+            "--clip",
+            "clips",
+            "--bundle",
+            "b",
+            "--exit-policy",
+            "always:2",
+            "--frames",
+            "10",
+            "--summary",
+            "-",
+            "--json",
+            "--loop=false",
+            "--output",
+            "unixgram:/run/e4",
+        ]);
+        assert_eq!(config.source.path, Some("clips".into()));
+        assert_eq!(config.bundle.path, Some("b".into()));
+        assert_eq!(config.exit.policy, ExitPolicy::Always(2));
+        assert_eq!(config.source.frames, Some(10));
+        assert!(config.sink.summary_on_stdout() && config.sink.lines_on_stdout());
+        assert!(!config.source.repeat);
+        assert_eq!(config.sink.output, OutputTo::Datagram("/run/e4".into()));
+        let live = self::config(&["--source", "generator", "--seed", "4", "--loop"]);
+        assert_eq!(live.source.kind, SourceKind::Generator);
+        assert_eq!(live.source.generator.seed, 4);
+        assert!(live.source.repeat);
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("e4.toml");
+        std::fs::write(
+            &file,
+            "[exit]\npolicy = \"always:1\"\n[pipeline]\nslots = 9",
+        )
+        .unwrap();
+        let config = config(&["--config", file.to_str().unwrap(), "--exit-policy", "gates"]);
+        assert_eq!(config.exit.policy, ExitPolicy::Gates);
+        assert_eq!(config.pipeline.slots, 9);
+    }
+
+    #[test]
+    fn every_setting_has_a_flag_with_help() {
+        let mut command = RunArgs::augment_args(Command::new("run"));
+        let help = command.render_long_help().to_string();
+        for key in KEYS {
+            assert!(help.contains(&format!("--{}", key.flag)), "{}", key.flag);
+        }
+        let short = command.render_help().to_string();
+        assert!(
+            short.contains("--clip") && !short.contains("--gate-priority"),
+            "{short}"
+        );
+    }
+
+    #[test]
+    fn a_flag_that_is_given_twice_or_unknown_is_a_usage_error() {
+        for words in [
+            &["--clip", "a", "--clip", "b"][..],
+            &["--clp", "a"],
+            &["--clip"],
+        ] {
+            assert_eq!(parse(words).unwrap_err().exit_code(), 2);
+        }
+    }
+}

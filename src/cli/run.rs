@@ -1,0 +1,241 @@
+//! `e4 run`: frames in, early exits out.
+//!
+//! Standard output carries what was asked for: the final table, or with `--json`
+//! the JSON lines and nothing else, or with `--summary -` the summary. Words
+//! about the run go to standard error.
+
+use super::flags::RunArgs;
+use crate::config::{Config, ConfigError};
+use crate::engine::EngineError;
+use crate::pipeline::{
+    Damage, Finished, Pipeline, PipelineError, Placement, SetupError, Sink, Stop,
+};
+use crate::telemetry::table::{Style, table};
+use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Exit code of a run that is done.
+const DONE: u8 = 0;
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
+/// Exit code of input that cannot be used.
+const BAD_INPUT: u8 = 2;
+/// Time that a run is given to drain before another signal ends it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a run came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A part of the pipeline cannot be made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The summary could not be written at the end, or never will be.
+    #[error("--summary {path}: {source}")]
+    Summary {
+        /// Where to.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+        /// Exit code: whether the run has been done.
+        code: u8,
+    },
+    /// The signal handler cannot be set.
+    #[error("cannot catch signals: {0}")]
+    Signals(#[from] ctrlc::Error),
+    /// The pipeline failed.
+    #[error("{error}")]
+    Pipeline {
+        /// Its reason.
+        error: PipelineError,
+        /// Whether a frame had been captured.
+        begun: bool,
+    },
+    /// Standard output cannot be written to.
+    #[error("standard output: {0}")]
+    Stdout(io::Error),
+}
+
+impl RunError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Setup(_) => BAD_INPUT,
+            Self::Summary { code, .. } => *code,
+            Self::Pipeline {
+                error: PipelineError::Source(_),
+                begun: false,
+            }
+            | Self::Pipeline {
+                error: PipelineError::Engine(EngineError::Load { .. }),
+                ..
+            } => BAD_INPUT,
+            Self::Pipeline { .. } | Self::Signals(_) | Self::Stdout(_) => FAILED,
+        }
+    }
+}
+
+impl RunArgs {
+    /// Runs the pipeline; returns the exit code.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        match self.carry_out() {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                complain(&error);
+                ExitCode::from(error.code())
+            }
+        }
+    }
+
+    fn carry_out(&self) -> Result<u8, RunError> {
+        let mut layers = self.layers()?;
+        let config = layers.finish()?;
+        if self.print_config {
+            return say(&config.print())
+                .map(|()| DONE)
+                .map_err(RunError::Stdout);
+        }
+        let placement = layers.placement(&crate::rt::cores())?;
+        check_summary(&config)?;
+        let Finished {
+            sink,
+            source_gaps,
+            damage,
+            engine_failures,
+            notices,
+            ..
+        } = execute(&config, placement)?;
+        let mut report = sink.finish();
+        report.gaps = source_gaps;
+        notices.iter().for_each(|notice| complain(notice));
+        let code = source_troubles(&damage, &report.drops).max(engine_troubles(&engine_failures));
+        deliver(&config, &report, code)
+    }
+}
+
+/// Builds the pipeline and runs it until its source ends, a signal comes or
+/// nobody reads its output any more.
+fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
+    let (pipeline, notices) = Pipeline::from_config(config, placement)?;
+    notices.iter().for_each(|notice| complain(notice));
+    let stop = Stop::new();
+    end_on_signals(&stop)?;
+    let drops = pipeline.drops();
+    pipeline.run(&stop).map_err(|error| RunError::Pipeline {
+        error,
+        begun: drops.captured() > 0,
+    })
+}
+
+/// The first signal drains the run; one that comes a second or more after it ends
+/// the run at once. (One wish may arrive as two signals: to the process and to its
+/// group.)
+fn end_on_signals(stop: &Stop) -> Result<(), ctrlc::Error> {
+    let stop = stop.clone();
+    let mut first: Option<Instant> = None;
+    ctrlc::set_handler(move || {
+        let since = first.get_or_insert_with(Instant::now);
+        if since.elapsed() >= PATIENCE {
+            std::process::exit(i32::from(FAILED));
+        }
+        stop.raise();
+    })
+}
+
+/// Says what of the source could not be read; returns the exit code.
+fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
+    for error in &damage.reports {
+        complain(error);
+    }
+    let more = damage.count.saturating_sub(damage.reports.len() as u64);
+    if more > 0 {
+        complain(&format_args!(
+            "{more} more parts of the source could not be read"
+        ));
+    }
+    let undecodable = drops.dropped(DropReason::Undecodable);
+    let usable = drops.captured() > undecodable;
+    match damage.count {
+        0 if usable || undecodable == 0 => DONE,
+        0 => {
+            complain(&"not one frame of the source can be decoded");
+            BAD_INPUT
+        }
+        _ if usable => FAILED,
+        _ => BAD_INPUT,
+    }
+}
+
+/// Says how the engine failed, if it did; returns the exit code.
+fn engine_troubles((error, frames): &(Option<EngineError>, u64)) -> u8 {
+    let Some(error) = error else {
+        return DONE;
+    };
+    complain(&format_args!(
+        "{error}; {frames} frames were lost to such failures"
+    ));
+    FAILED
+}
+
+/// Writes the summary and the table. Returns the exit code.
+fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
+    let sink = &config.sink;
+    if sink.summary_on_stdout() {
+        let line = report.summary().to_line();
+        line.and_then(|line| say(&line)).map_err(RunError::Stdout)?;
+    } else if let Some(path) = &sink.summary {
+        let saved = report.summary().save(path);
+        saved.map_err(|source| summary_error(path, source, FAILED))?;
+    }
+    let shown = if report.drops.captured() == 0 && code != DONE {
+        Ok(())
+    } else if sink.lines_on_stdout() || sink.summary_on_stdout() {
+        // Standard error may be closed; there is nobody to tell then.
+        let _ = io::stderr().write_all(table(report, Style::of(&io::stderr())).as_bytes());
+        Ok(())
+    } else {
+        say(&table(report, Style::of(&io::stdout())))
+    };
+    shown.map_err(RunError::Stdout)?;
+    if let OutputEnd::Failed(reason) = &report.output {
+        complain(reason);
+        return Ok(FAILED);
+    }
+    Ok(code)
+}
+
+fn check_summary(config: &Config) -> Result<(), RunError> {
+    match &config.sink.summary {
+        Some(path) if !config.sink.summary_on_stdout() => {
+            summary::check_target(path).map_err(|source| summary_error(path, source, BAD_INPUT))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn summary_error(path: &Path, source: io::Error, code: u8) -> RunError {
+    RunError::Summary {
+        path: path.display().to_string(),
+        source,
+        code,
+    }
+}
+
+/// Puts `text` on standard output; a reader that has gone is content.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn complain(sentence: &dyn std::fmt::Display) {
+    // Standard error may be closed; there is nobody to tell then.
+    let _ = writeln!(io::stderr(), "e4 run: {sentence}");
+}

@@ -1,1 +1,0 @@
-//! The config file: TOML, unknown keys are errors.

@@ -1,0 +1,107 @@
+//! Ranges of single settings and contradictions between them.
+
+use super::layers::Problem;
+use super::{Class, Config, SourceKind, Stage};
+
+/// The first problem of `config`.
+pub(super) fn check(config: &Config) -> Result<(), Problem> {
+    let source = &config.source;
+    let generator = &source.generator;
+    let dimension = |n: u32| (1..=16_384).contains(&n);
+    let rate = |fps: f64| fps > 0.0 && fps <= 1_000.0;
+    let rules = [
+        (
+            "source.frames",
+            source.frames != Some(0),
+            "must be at least 1",
+        ),
+        (
+            "source.raw_width",
+            source.raw_width.is_none_or(dimension),
+            DIMENSION,
+        ),
+        (
+            "source.raw_height",
+            source.raw_height.is_none_or(dimension),
+            DIMENSION,
+        ),
+        ("source.raw_fps", rate(source.raw_fps), RATE),
+        (
+            "source.ffmpeg_timeout_s",
+            source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0,
+            "must be above 0 and at most 86400",
+        ),
+        (
+            "source.generator.width",
+            dimension(generator.width),
+            DIMENSION,
+        ),
+        (
+            "source.generator.height",
+            dimension(generator.height),
+            DIMENSION,
+        ),
+        ("source.generator.fps", rate(generator.fps), RATE),
+        (
+            "source.generator.difficulty",
+            generator
+                .difficulty
+                .is_none_or(|d| (0.0..=1.0).contains(&d)),
+            "must be from 0 to 1",
+        ),
+        (
+            "pipeline.slots",
+            (3..=64).contains(&config.pipeline.slots),
+            "must be from 3 (one being filled, one waiting, one in work) to 64",
+        ),
+    ];
+    for (key, fine, reason) in rules {
+        if !fine {
+            return Err(Problem {
+                key,
+                reason: reason.into(),
+            });
+        }
+    }
+    raw(config)?;
+    Stage::ALL
+        .iter()
+        .try_for_each(|&stage| priority(config, stage))
+}
+
+const DIMENSION: &str = "must be from 1 to 16384";
+const RATE: &str = "must be above 0 and at most 1000";
+
+/// A raw clip's layout is given whole or not at all.
+fn raw(config: &Config) -> Result<(), Problem> {
+    let source = &config.source;
+    let given = [
+        ("source.raw_format", source.raw_format.is_some()),
+        ("source.raw_width", source.raw_width.is_some()),
+        ("source.raw_height", source.raw_height.is_some()),
+    ];
+    let missing: Vec<_> = given.iter().filter(|g| !g.1).map(|g| g.0).collect();
+    match given.iter().find(|g| g.1) {
+        Some(&(key, _)) if source.kind == SourceKind::Clip && !missing.is_empty() => Err(Problem {
+            key,
+            reason: format!("a raw clip needs {} as well", missing.join(" and ")),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
+    let settings = config.stage.get(stage);
+    if (1..=99).contains(&settings.priority) {
+        return Ok(());
+    }
+    let class = match settings.class {
+        Class::Other => "fifo and rr know",
+        Class::Fifo => "fifo knows",
+        Class::Rr => "rr knows",
+    };
+    Err(Problem {
+        key: super::placement::keys_of(stage).priority,
+        reason: format!("{class} priorities from 1 to 99"),
+    })
+}

@@ -1,0 +1,161 @@
+//! The one table of settings. Flags, their help, the file's keys, the printed
+//! config and error suggestions all come from it.
+
+use super::Config;
+use super::value::{Setting, Value};
+
+/// One setting: a key of the file and a flag of `e4 run`.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted name in the file.
+    pub name: &'static str,
+    /// Flag without its dashes.
+    pub flag: &'static str,
+    /// True when the short help shows it.
+    pub common: bool,
+    /// What it does, for help and the printed config.
+    pub doc: &'static str,
+    pub(super) set: fn(&mut Config, &Value<'_>) -> Result<(), String>,
+    pub(super) show: fn(&Config) -> Option<String>,
+    hint: fn(&Config) -> Option<&'static str>,
+}
+
+impl Key {
+    /// The key that is called `name` in the file.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// What stands for the value in help; `None` for a switch.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        (self.hint)(&Config::default())
+    }
+
+    /// The table of the file it stands in, and its name there.
+    #[must_use]
+    pub fn split(&self) -> (&'static str, &'static str) {
+        self.name.rsplit_once('.').unwrap_or(("", self.name))
+    }
+}
+
+fn hint_of<T: Setting>(_: &T) -> Option<&'static str> {
+    T::hint()
+}
+
+macro_rules! keys {
+    ($($seen:ident $name:literal $flag:literal $($field:ident).+ => $doc:literal)+) => {
+        &[$(Key {
+            name: $name,
+            flag: $flag,
+            common: keys!(@ $seen),
+            doc: $doc,
+            set: |config, value| Setting::read(value).map(|v| config.$($field).+ = v),
+            show: |config| config.$($field).+.show(),
+            hint: |config| hint_of(&config.$($field).+),
+        }),+]
+    };
+    (@ common) => { true };
+    (@ rare) => { false };
+}
+
+/// Every setting, in the order of the printed config.
+pub static KEYS: &[Key] = keys! {
+    common "source.kind" "source" source.kind =>
+        "Where frames come from: clip files, or generated scenes that stand in for a camera."
+    common "source.path" "clip" source.path =>
+        "A clip (Y4M, MJPEG AVI, raw; anything else through ffmpeg) or a folder of clips with or without labels.csv. Unset: the clips that ship with e4."
+    rare "source.loop" "loop" source.repeat =>
+        "Start over at the end of the clips."
+    common "source.frames" "frames" source.frames =>
+        "End the run after this many captured frames. Unset: at the end of the source."
+    common "source.pace" "pace" source.pace =>
+        "fast: as fast as frames can be had; realtime: at the rate of their timestamps; auto: clips fast, the generator in real time."
+    rare "source.policy" "drop-policy" source.policy =>
+        "While infer is busy: block makes capture wait, newest lets a newer frame replace the waiting one; auto: newest for live sources, else block."
+    rare "source.sample" "sample" source.sample =>
+        "Sample the source at the frame interval that the bundle was trained on; false: infer every frame."
+    rare "source.raw_format" "raw-format" source.raw_format =>
+        "Pixel format of a raw clip."
+    rare "source.raw_width" "raw-width" source.raw_width =>
+        "Width of a raw clip in pixels."
+    rare "source.raw_height" "raw-height" source.raw_height =>
+        "Height of a raw clip in pixels."
+    rare "source.raw_fps" "raw-fps" source.raw_fps =>
+        "Frames per second of a raw clip."
+    rare "source.ffmpeg" "ffmpeg" source.ffmpeg =>
+        "The ffmpeg program that decodes what e4 does not read by itself."
+    rare "source.ffmpeg_timeout_s" "ffmpeg-timeout" source.ffmpeg_timeout_s =>
+        "Seconds without a frame after which ffmpeg counts as hanging."
+    rare "source.generator.width" "width" source.generator.width =>
+        "Width of generated frames in pixels."
+    rare "source.generator.height" "height" source.generator.height =>
+        "Height of generated frames in pixels."
+    rare "source.generator.fps" "fps" source.generator.fps =>
+        "Generated frames per second."
+    rare "source.generator.seed" "seed" source.generator.seed =>
+        "Seed of the generated scenes; equal seeds draw equal scenes."
+    rare "source.generator.difficulty" "difficulty" source.generator.difficulty =>
+        "Clutter, occlusion, noise and shake, from 0 to 1. Unset: drawn anew for every scene."
+    rare "source.generator.format" "format" source.generator.format =>
+        "Pixel format of generated frames."
+    rare "engine.kind" "engine" engine.kind =>
+        "What runs the network's segments."
+    common "bundle.path" "bundle" bundle.path =>
+        "The bundle: network, heads and thresholds. Unset: engines/mobilenetv2-e5, looked for beside the executable, in the source tree it was built from and in the current folder."
+    common "exit.policy" "exit-policy" exit.policy =>
+        "gates: leave at the first exit whose gate says so; always:K: at exit K, counted from 1; softmax:P: at the first exit whose top class reaches probability P, or the bundle's own one without P."
+    rare "pipeline.threads" "threads" pipeline.threads =>
+        "Which stages share a thread, as [[\"capture\"], [\"infer\", \"gate\"], [\"sink\"]] here or capture,infer+gate,sink on the command line; auto: four threads, or one on a single core."
+    rare "pipeline.slots" "slots" pipeline.slots =>
+        "Frames that may be under way at once."
+    rare "pipeline.wait" "wait" pipeline.wait =>
+        "How a stage that runs dry waits: hybrid sleeps until shortly before the predicted frame and then spins briefly, spin never leaves its core, park sleeps until woken."
+    rare "pipeline.speculate" "speculate" pipeline.speculate =>
+        "Start the next segment while the gate is still thinking, on engines that run beside the CPU."
+    rare "pipeline.watchdog_ms" "watchdog-ms" pipeline.watchdog_ms =>
+        "Milliseconds without progress after which a stage counts as stalled and the run fails; 0: never."
+    rare "pipeline.on_error" "on-error" pipeline.on_error =>
+        "When the host refuses a core or a scheduling class: warn says so and goes on, strict refuses to start."
+    rare "stage.capture.core" "capture-core" stage.capture.core =>
+        "Core of the capture thread; any: not pinned; auto: chosen by the number of cores."
+    rare "stage.capture.class" "capture-class" stage.capture.class =>
+        "Scheduling class of the capture thread."
+    rare "stage.capture.priority" "capture-priority" stage.capture.priority =>
+        "Its priority under fifo and rr, 1 to 99."
+    rare "stage.capture.wait" "capture-wait" stage.capture.wait =>
+        "How the capture thread waits. Unset: as pipeline.wait says."
+    rare "stage.infer.core" "infer-core" stage.infer.core =>
+        "Core of the infer thread; any: not pinned; auto: chosen by the number of cores."
+    rare "stage.infer.class" "infer-class" stage.infer.class =>
+        "Scheduling class of the infer thread."
+    rare "stage.infer.priority" "infer-priority" stage.infer.priority =>
+        "Its priority under fifo and rr, 1 to 99."
+    rare "stage.infer.wait" "infer-wait" stage.infer.wait =>
+        "How the infer thread waits. Unset: as pipeline.wait says."
+    rare "stage.gate.core" "gate-core" stage.gate.core =>
+        "Core of the gate thread; any: not pinned; auto: chosen by the number of cores."
+    rare "stage.gate.class" "gate-class" stage.gate.class =>
+        "Scheduling class of the gate thread."
+    rare "stage.gate.priority" "gate-priority" stage.gate.priority =>
+        "Its priority under fifo and rr, 1 to 99."
+    rare "stage.gate.wait" "gate-wait" stage.gate.wait =>
+        "How the gate thread waits. Unset: as pipeline.wait says."
+    rare "stage.sink.core" "sink-core" stage.sink.core =>
+        "Core of the sink thread; any: not pinned; auto: chosen by the number of cores."
+    rare "stage.sink.class" "sink-class" stage.sink.class =>
+        "Scheduling class of the sink thread."
+    rare "stage.sink.priority" "sink-priority" stage.sink.priority =>
+        "Its priority under fifo and rr, 1 to 99."
+    rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
+        "How the sink thread waits. Unset: as pipeline.wait says."
+    common "sink.json" "json" sink.json =>
+        "Write one JSON line a frame to standard output; the final table then goes to standard error."
+    common "sink.output" "output" sink.output =>
+        "Where JSON lines go besides: stdout, a file, or a Unix datagram socket that somebody listens on (never waited for; what it misses is counted)."
+    common "sink.summary" "summary" sink.summary =>
+        "Write the run's summary here as JSON; - is standard output."
+    rare "sink.status" "status" sink.status =>
+        "The live status line on standard error; auto: when that is a terminal."
+};

@@ -1,0 +1,367 @@
+//! The configuration of `e4 run`: a TOML file, with a flag for every key.
+//!
+//! Guarantees: an unknown key is an error that names the nearest known one, a bad
+//! value is an error that names file, line and key (or the flag), and what
+//! [`Config::print`] writes reads back as the same configuration. One table,
+//! [`KEYS`], is the source of the file's keys, the flags, their help and the
+//! printed config, so that none of them can drift.
+//!
+//! Not guaranteed: that files, devices and cores exist; that shows when they are
+//! opened. Relative paths are relative to the current folder wherever they are
+//! written, so that a flag and a key mean the same.
+//!
+//! ```
+//! let config = e4::config::Config::from_toml("[exit]\npolicy = \"always:5\"", "e4.toml")?;
+//! assert_eq!(config.exit.policy, e4::gates::ExitPolicy::Always(5));
+//!
+//! let error = e4::config::Config::from_toml("[exit]\npolcy = \"gates\"", "e4.toml");
+//! assert_eq!(
+//!     error.unwrap_err().to_string(),
+//!     "e4.toml:2: unknown key exit.polcy; the nearest known one is exit.policy"
+//! );
+//! # Ok::<(), e4::config::ConfigError>(())
+//! ```
+
+mod check;
+mod choices;
+mod keys;
+mod layers;
+mod placement;
+mod print;
+mod shipped;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use choices::{Class, CoreChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode, Threads};
+pub use keys::{KEYS, Key};
+pub use layers::{Layers, Place};
+pub use placement::default_placement;
+pub use shipped::shipped;
+
+use crate::gates::ExitPolicy;
+use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
+use crate::tensor::PixelFormat;
+use std::path::{Path, PathBuf};
+
+/// Everything that a run can be told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Where frames come from.
+    pub source: SourceConfig,
+    /// What runs the segments.
+    pub engine: EngineConfig,
+    /// The network.
+    pub bundle: BundleConfig,
+    /// Which exit a frame takes.
+    pub exit: ExitConfig,
+    /// Threads and hand-offs.
+    pub pipeline: PipelineConfig,
+    /// Each stage's thread.
+    pub stage: StageConfigs,
+    /// Outputs.
+    pub sink: SinkConfig,
+}
+
+/// `[source]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceConfig {
+    /// Clips or generated scenes.
+    pub kind: SourceKind,
+    /// A clip or a folder of clips; unset: the shipped ones.
+    pub path: Option<PathBuf>,
+    /// Start over at the end (`loop`).
+    pub repeat: bool,
+    /// Most captured frames.
+    pub frames: Option<u64>,
+    /// How fast frames are taken.
+    pub pace: Pace,
+    /// What happens to frames while infer is busy.
+    pub policy: Policy,
+    /// Sample at the bundle's frame interval.
+    pub sample: bool,
+    /// Layout of raw clips.
+    pub raw_format: Option<PixelFormat>,
+    /// Width of raw clips in pixels.
+    pub raw_width: Option<u32>,
+    /// Height of raw clips in pixels.
+    pub raw_height: Option<u32>,
+    /// Frames per second of raw clips.
+    pub raw_fps: f64,
+    /// The ffmpeg program.
+    pub ffmpeg: PathBuf,
+    /// Seconds without a frame after which it counts as hanging.
+    pub ffmpeg_timeout_s: f64,
+    /// The generator's own settings.
+    pub generator: GeneratorConfig,
+}
+
+impl SourceConfig {
+    /// True when frames are taken at the rate of their timestamps.
+    #[must_use]
+    pub fn realtime(&self) -> bool {
+        match self.pace {
+            Pace::Auto => self.kind == SourceKind::Generator,
+            Pace::Fast => false,
+            Pace::Realtime => true,
+        }
+    }
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            kind: SourceKind::default(),
+            path: None,
+            repeat: false,
+            frames: None,
+            pace: Pace::default(),
+            policy: Policy::default(),
+            sample: true,
+            raw_format: None,
+            raw_width: None,
+            raw_height: None,
+            raw_fps: 30.0,
+            ffmpeg: "ffmpeg".into(),
+            ffmpeg_timeout_s: 10.0,
+            generator: GeneratorConfig::default(),
+        }
+    }
+}
+
+/// `[source.generator]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeneratorConfig {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: f64,
+    /// Seed of the scenes.
+    pub seed: u64,
+    /// 0 to 1; unset: drawn for every scene.
+    pub difficulty: Option<f64>,
+    /// Layout of the frames.
+    pub format: PixelFormat,
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        Self {
+            width: 320,
+            height: 240,
+            fps: 30.0,
+            seed: 1,
+            difficulty: None,
+            format: PixelFormat::Yuyv,
+        }
+    }
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EngineConfig {
+    /// What runs the segments.
+    pub kind: EngineKind,
+}
+
+/// `[bundle]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BundleConfig {
+    /// The bundle's folder; unset: the shipped one.
+    pub path: Option<PathBuf>,
+}
+
+/// `[exit]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExitConfig {
+    /// Which exit a frame takes.
+    pub policy: ExitPolicy,
+}
+
+/// `[pipeline]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelineConfig {
+    /// Which stages share a thread.
+    pub threads: Threads,
+    /// Frames that may be under way at once.
+    pub slots: u32,
+    /// How a stage waits.
+    pub wait: WaitStrategy,
+    /// Start the next segment before the verdict.
+    pub speculate: bool,
+    /// Milliseconds until a stage counts as stalled; 0: never.
+    pub watchdog_ms: u32,
+    /// What to do about a refused core or class.
+    pub on_error: OnError,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            threads: Threads::default(),
+            slots: 6,
+            wait: WaitStrategy::default(),
+            speculate: true,
+            watchdog_ms: 10_000,
+            on_error: OnError::default(),
+        }
+    }
+}
+
+/// `[stage.*]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StageConfigs {
+    /// `[stage.capture]`
+    pub capture: StageConfig,
+    /// `[stage.infer]`
+    pub infer: StageConfig,
+    /// `[stage.gate]`
+    pub gate: StageConfig,
+    /// `[stage.sink]`
+    pub sink: StageConfig,
+}
+
+impl StageConfigs {
+    /// The settings of `stage`.
+    #[must_use]
+    pub fn get(&self, stage: Stage) -> &StageConfig {
+        match stage {
+            Stage::Capture => &self.capture,
+            Stage::Infer => &self.infer,
+            Stage::Gate => &self.gate,
+            Stage::Sink => &self.sink,
+        }
+    }
+}
+
+/// One stage's thread. Stages on one thread share what any of them is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageConfig {
+    /// Core it is pinned to.
+    pub core: CoreChoice,
+    /// Scheduling class.
+    pub class: Class,
+    /// Priority under fifo and rr.
+    pub priority: u8,
+    /// How it waits; unset: as [`PipelineConfig::wait`] says.
+    pub wait: Option<WaitStrategy>,
+}
+
+impl Default for StageConfig {
+    fn default() -> Self {
+        Self {
+            core: CoreChoice::default(),
+            class: Class::default(),
+            priority: 10,
+            wait: None,
+        }
+    }
+}
+
+/// `[sink]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SinkConfig {
+    /// JSON lines on standard output.
+    pub json: bool,
+    /// Where else they go.
+    pub output: OutputTo,
+    /// Where the summary goes; `-` is standard output.
+    pub summary: Option<PathBuf>,
+    /// When the status line is shown.
+    pub status: StatusMode,
+}
+
+impl SinkConfig {
+    /// True when JSON lines go to standard output.
+    #[must_use]
+    pub fn lines_on_stdout(&self) -> bool {
+        self.json || self.output == OutputTo::Stdout
+    }
+
+    /// True when the summary goes to standard output.
+    #[must_use]
+    pub fn summary_on_stdout(&self) -> bool {
+        self.summary.as_deref() == Some(Path::new("-"))
+    }
+}
+
+impl Config {
+    /// Reads the text of a config file; `file` names it in errors.
+    ///
+    /// # Errors
+    /// At the first unknown key, bad value or contradiction.
+    pub fn from_toml(text: &str, file: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.text(text, file)?;
+        layers.finish()
+    }
+
+    /// Reads a config file.
+    ///
+    /// # Errors
+    /// When it cannot be read, and as [`from_toml`](Self::from_toml).
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.file(file)?;
+        layers.finish()
+    }
+
+    /// Places the stages on `cores`, the numbers of those this process may use.
+    ///
+    /// # Errors
+    /// When stages of one thread are given different settings, a core is not
+    /// there, or a thread would spin where it must not.
+    pub fn placement(&self, cores: &[usize]) -> Result<Placement, ConfigError> {
+        placement::place(self, cores).map_err(|problem| ConfigError::Setting {
+            place: Place::Default {
+                key: problem.key.into(),
+            },
+            reason: problem.reason,
+        })
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{file}:{line}: {reason}", file = file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The parser's reason, in one line.
+        reason: String,
+    },
+    /// The file holds a key that nobody knows.
+    #[error("{file}:{line}: unknown key {key}; the nearest known one is {nearest}", file = file.display())]
+    UnknownKey {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The dotted key.
+        key: String,
+        /// The known key that is closest to it.
+        nearest: String,
+    },
+    /// A setting has a bad value or contradicts another.
+    #[error("{place}: {reason}")]
+    Setting {
+        /// Where the value was given.
+        place: Place,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -1,0 +1,255 @@
+//! Matrix kernels, written so that the autovectoriser turns them into wide
+//! multiply-adds; [`super::simd`] compiles them once per instruction set.
+//!
+//! Weights are read once, row by row, straight from the mapped file: at these
+//! sizes the cost is the read, not the arithmetic.
+
+use std::array::from_fn;
+
+/// Lanes of one accumulator: one AVX-512 register, two of AVX2, four of NEON.
+const LANES: usize = 16;
+/// Rows that share one read of the input.
+const ROWS: usize = 4;
+/// Input columns that share one read of the weights.
+const COLUMNS: usize = 3;
+
+#[inline(always)]
+pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// `out[r, j] += weight[r, ..] . input[j, ..]` with rows of `width` elements:
+/// `weight` is `[rows, width]`, `input` `[n, width]`, `out` `[rows, n]`.
+#[inline(always)]
+pub(super) fn accumulate_body<const FMA: bool>(
+    weight: &[f32],
+    input: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
+    let n = input.len() / width;
+    let mut weights = weight.chunks_exact(ROWS * width);
+    let mut outs = out.chunks_exact_mut(ROWS * n);
+    for (weight, out) in weights.by_ref().zip(outs.by_ref()) {
+        block::<FMA, ROWS>(weight, input, width, out);
+    }
+    let weights = weights.remainder().chunks_exact(width);
+    let outs = outs.into_remainder().chunks_exact_mut(n);
+    for (weight, out) in weights.zip(outs) {
+        block::<FMA, 1>(weight, input, width, out);
+    }
+}
+
+/// `R` rows of weights against every column of the input.
+#[inline(always)]
+fn block<const FMA: bool, const R: usize>(
+    weight: &[f32],
+    input: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
+    let n = input.len() / width;
+    let mut column = 0;
+    while column + COLUMNS <= n {
+        tile::<FMA, R, COLUMNS>(
+            weight,
+            &input[column * width..],
+            width,
+            &mut out[column..],
+            n,
+        );
+        column += COLUMNS;
+    }
+    while column < n {
+        tile::<FMA, R, 1>(
+            weight,
+            &input[column * width..],
+            width,
+            &mut out[column..],
+            n,
+        );
+        column += 1;
+    }
+}
+
+/// `R` rows against `N` columns, all sums in registers; `stride` separates
+/// the rows of `out`.
+#[inline(always)]
+fn tile<const FMA: bool, const R: usize, const N: usize>(
+    weight: &[f32],
+    input: &[f32],
+    width: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let rows: [_; R] = from_fn(|r| weight[r * width..][..width].as_chunks::<LANES>());
+    let columns: [_; N] = from_fn(|j| input[j * width..][..width].as_chunks::<LANES>());
+    let chunks = width / LANES;
+    let row_chunks = from_fn(|r| &rows[r].0[..chunks]);
+    let column_chunks = from_fn(|j| &columns[j].0[..chunks]);
+    let sums = if N == 1 {
+        row_sums::<FMA, R, N>(row_chunks, column_chunks)
+    } else {
+        tile_sums::<FMA, R, N>(row_chunks, column_chunks)
+    };
+    for r in 0..R {
+        for j in 0..N {
+            let mut tail = 0.0;
+            for (a, b) in rows[r].1.iter().zip(columns[j].1) {
+                tail = multiply_add::<FMA>(*a, *b, tail);
+            }
+            out[r * stride + j] += horizontal(sums[r][j]) + tail;
+        }
+    }
+}
+
+/// Lanes of the sums where every weight is used once: it is multiplied straight
+/// from memory.
+#[inline(always)]
+fn row_sums<const FMA: bool, const R: usize, const N: usize>(
+    rows: [&[[f32; LANES]]; R],
+    columns: [&[[f32; LANES]]; N],
+) -> [[[f32; LANES]; N]; R] {
+    let mut sums = [[[0.0f32; LANES]; N]; R];
+    for k in 0..columns[0].len() {
+        for r in 0..R {
+            sums[r][0] = lanes::<FMA>(&rows[r][k], &columns[0][k], sums[r][0]);
+        }
+    }
+    sums
+}
+
+/// The same where a weight serves several columns: it is loaded first, once.
+#[inline(always)]
+fn tile_sums<const FMA: bool, const R: usize, const N: usize>(
+    rows: [&[[f32; LANES]]; R],
+    columns: [&[[f32; LANES]]; N],
+) -> [[[f32; LANES]; N]; R] {
+    let mut sums = [[[0.0f32; LANES]; N]; R];
+    for k in 0..columns[0].len() {
+        let weights: [[f32; LANES]; R] = from_fn(|r| rows[r][k]);
+        for r in 0..R {
+            for j in 0..N {
+                sums[r][j] = lanes::<FMA>(&weights[r], &columns[j][k], sums[r][j]);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn lanes<const FMA: bool>(a: &[f32; LANES], b: &[f32; LANES], sum: [f32; LANES]) -> [f32; LANES] {
+    from_fn(|lane| multiply_add::<FMA>(a[lane], b[lane], sum[lane]))
+}
+
+#[inline(always)]
+fn horizontal(lanes: [f32; LANES]) -> f32 {
+    let eight: [f32; 8] = from_fn(|i| lanes[i] + lanes[i + 8]);
+    let four: [f32; 4] = from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+pub(super) fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
+    let rows = from.len() / columns;
+    for (row, values) in from.chunks_exact(columns).enumerate() {
+        for (column, value) in values.iter().enumerate() {
+            to[column * rows + row] = *value;
+        }
+    }
+}
+
+/// True when no element is NaN or infinite.
+pub(super) fn all_finite(values: &[f32]) -> bool {
+    // x * 0 is 0 for every finite x and NaN for every other.
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value * 0.0;
+        }
+    }
+    let rest: f32 = rest.iter().map(|value| value * 0.0).sum();
+    horizontal(sums) + rest == 0.0
+}
+
+/// `max(x, 0)` in place.
+pub(super) fn relu(values: &mut [f32]) {
+    for value in values {
+        *value = value.max(0.0);
+    }
+}
+
+/// LayerNorm in place, eps 1e-5, biased variance, as PyTorch's.
+pub(super) fn layer_norm(values: &mut [f32], weight: &[f32], bias: &[f32]) {
+    let count = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+    let variance = values
+        .iter()
+        .map(|v| (f64::from(*v) - mean).powi(2))
+        .sum::<f64>()
+        / count;
+    let scale = 1.0 / (variance + 1e-5).sqrt();
+    for ((value, weight), bias) in values.iter_mut().zip(weight).zip(bias) {
+        let normal = (f64::from(*value) - mean) * scale;
+        *value = to_f32(normal) * weight + bias;
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "f32 is the precision kept")]
+fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn naive(weight: &[f32], input: &[f32], width: usize, bias: f32) -> Vec<f64> {
+        weight
+            .chunks_exact(width)
+            .flat_map(|row| {
+                input.chunks_exact(width).map(move |column| {
+                    let dot = row.iter().zip(column).map(|(a, b)| f64::from(a * b));
+                    f64::from(bias) + dot.sum::<f64>()
+                })
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_shape_multiplies_as_the_plain_loop_does(
+            rows in 1usize..14, n in 1usize..11, width in 1usize..70, seed in 0u32..1000,
+        ) {
+            let value = |i: usize| {
+                let bits = (u32::try_from(i).unwrap() + seed).wrapping_mul(2_654_435_761) >> 16;
+                f32::from(u16::try_from(bits & 0xff).unwrap()) / 128.0 - 1.0
+            };
+            let weight: Vec<f32> = (0..rows * width).map(value).collect();
+            let input: Vec<f32> = (0..n * width).map(|i| value(i + 7919)).collect();
+            let want = naive(&weight, &input, width, 0.5);
+            for multiply in [simd::accumulate, accumulate_body::<false>, accumulate_body::<true>] {
+                let mut out = vec![0.5; rows * n];
+                multiply(&weight, &input, width, &mut out);
+                for (got, want) in out.iter().zip(&want) {
+                    prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_bad_value_is_seen_wherever_it_is() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for position in [0, 15, 16, 40] {
+                let mut values = vec![f32::MAX; 41];
+                assert!(all_finite(&values));
+                values[position] = bad;
+                assert!(!all_finite(&values));
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A pipeline from a [`Config`]: opens everything that it names.
+
+use super::{Pipeline, Placement, Sink, SinkSetup};
+use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
+use crate::engine::Engine;
+use crate::engine::bundle::{Bundle, BundleError};
+use crate::engine::cpu::CpuEngine;
+use crate::gates::{Gates, GatesError};
+use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
+use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
+use crate::source::{FrameSource, SourceError};
+use crate::telemetry::output::{DatagramOutput, FileOutput, Stdout};
+use crate::telemetry::status::StatusLine;
+use crate::telemetry::{DropCounters, Output};
+use crate::tensor::Colour;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a configuration does not make a pipeline. One sentence that names the
+/// file or the flag.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The bundle is refused.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle's heads are refused, or the exit policy does not fit them.
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+    /// The source cannot be opened.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The generator is asked for what it cannot do.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    /// An output cannot be opened.
+    #[error("--output {to}: {source}")]
+    Output {
+        /// Where to.
+        to: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// What ships with e4 is not where it is looked for.
+    #[error(
+        "{what} is neither beside the executable nor in the current folder; name another with --{flag}"
+    )]
+    NotShipped {
+        /// The folder.
+        what: &'static str,
+        /// The flag that names another.
+        flag: &'static str,
+    },
+}
+
+impl Pipeline<Sink> {
+    /// A pipeline as `config` says, on threads as `placement` says. Sentences for
+    /// the user come with it.
+    ///
+    /// # Errors
+    /// At the first part that cannot be opened.
+    pub fn from_config(
+        config: &Config,
+        placement: Placement,
+    ) -> Result<(Self, Vec<String>), SetupError> {
+        let bundle = Bundle::open(or_shipped(
+            config.bundle.path.as_deref(),
+            "engines/mobilenetv2-e5",
+            "bundle",
+        )?)?;
+        let gates = Gates::open(&bundle, config.exit.policy)?;
+        let (source, notices) = source(config, &bundle)?;
+        let engine: Box<dyn Engine> = match config.engine.kind {
+            EngineKind::Cpu => Box::new(CpuEngine::new()),
+        };
+        let drops: Arc<DropCounters> = Arc::default();
+        let sink = Sink::new(SinkSetup {
+            labels: bundle.manifest().labels.clone(),
+            segment_macs: bundle.manifest().segments.iter().map(|s| s.macs).collect(),
+            drops: drops.clone(),
+            outputs: outputs(config)?,
+            status: status(config),
+            endless: config.source.kind == SourceKind::Generator,
+        });
+        let settings = &config.pipeline;
+        let watchdog_ns = match settings.watchdog_ms {
+            0 => u64::MAX,
+            ms => u64::from(ms) * 1_000_000,
+        };
+        let pipeline = Self::new(source, engine, bundle, gates, sink)
+            .placement(placement)
+            .policy(config.source.policy)
+            .on_error(settings.on_error)
+            .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
+            .frames(config.source.frames)
+            .sample(config.source.sample)
+            .speculate(settings.speculate)
+            .watchdog_ns(watchdog_ns)
+            .drop_counters(drops);
+        Ok((pipeline, notices))
+    }
+}
+
+fn or_shipped(
+    given: Option<&Path>,
+    what: &'static str,
+    flag: &'static str,
+) -> Result<std::path::PathBuf, SetupError> {
+    given
+        .map(Path::to_owned)
+        .or_else(|| shipped(Path::new(what)))
+        .ok_or(SetupError::NotShipped { what, flag })
+}
+
+fn source(
+    config: &Config,
+    bundle: &Bundle,
+) -> Result<(Box<dyn FrameSource>, Vec<String>), SetupError> {
+    let settings = &config.source;
+    match settings.kind {
+        SourceKind::Clip => {
+            let path = or_shipped(settings.path.as_deref(), "engines/clips", "clip")?;
+            let clip = ClipSource::open(&path, clip_options(config, bundle))?;
+            let notices = clip.warnings().to_vec();
+            Ok((Box::new(clip), notices))
+        }
+        SourceKind::Generator => {
+            let scenes = &settings.generator;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "from 0 to 1; f32 is exact enough"
+            )]
+            let difficulty = scenes.difficulty.map(|d| d as f32);
+            let camera = Generator::new(CameraOptions {
+                width: scenes.width,
+                height: scenes.height,
+                fps: scenes.fps,
+                seed: scenes.seed,
+                difficulty,
+                format: scenes.format,
+                live: settings.realtime(),
+                ..CameraOptions::default()
+            })?;
+            Ok((Box::new(camera), Vec::new()))
+        }
+    }
+}
+
+fn clip_options(config: &Config, bundle: &Bundle) -> ClipOptions {
+    let settings = &config.source;
+    let interval_ns = nanoseconds(1.0 / settings.raw_fps);
+    let raw = settings
+        .raw_format
+        .zip(settings.raw_width.zip(settings.raw_height))
+        .map(|(format, (width, height))| RawLayout {
+            format,
+            width,
+            height,
+            colour: Colour::default(),
+            interval_ns,
+        });
+    ClipOptions {
+        labels: bundle.manifest().labels.clone(),
+        passes: (!settings.repeat).then_some(1),
+        realtime: settings.realtime(),
+        raw,
+        ffmpeg: settings.ffmpeg.clone(),
+        patience_ns: nanoseconds(settings.ffmpeg_timeout_s),
+        ..ClipOptions::default()
+    }
+}
+
+fn nanoseconds(seconds: f64) -> u64 {
+    let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn outputs(config: &Config) -> Result<Vec<Box<dyn Output>>, SetupError> {
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    if config.sink.lines_on_stdout() {
+        outputs.push(Box::new(Stdout));
+    }
+    let refused = |path: &Path, source| SetupError::Output {
+        to: path.display().to_string(),
+        source,
+    };
+    match &config.sink.output {
+        OutputTo::None | OutputTo::Stdout => {}
+        OutputTo::File(path) => {
+            let file = FileOutput::create(path).map_err(|e| refused(path, e))?;
+            outputs.push(Box::new(file));
+        }
+        OutputTo::Datagram(path) => {
+            let socket = DatagramOutput::open(path).map_err(|e| refused(path, e))?;
+            outputs.push(Box::new(socket));
+        }
+    }
+    Ok(outputs)
+}
+
+fn status(config: &Config) -> Option<StatusLine> {
+    let wanted = match config.sink.status {
+        StatusMode::Auto => io::stderr().is_terminal(),
+        StatusMode::Always => true,
+        StatusMode::Never => false,
+    };
+    wanted.then(StatusLine::stderr)
+}

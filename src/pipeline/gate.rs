@@ -1,0 +1,156 @@
+//! The gate stage: owns the temporal state, decides where a frame leaves, and
+//! passes the result on.
+
+use super::run::{Outlet, ResultSink};
+use super::stop::Stop;
+use super::threads::Part;
+use super::wait::Waiter;
+use crate::gates::Gates;
+use crate::monotonic::now_ns;
+use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};
+use std::sync::Arc;
+
+/// What the gate needs to know of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FrameHeader {
+    pub frame: u64,
+    pub sample: u64,
+    pub sequence: u64,
+    pub clip: u32,
+    pub label: Option<u16>,
+    pub timestamp_ns: u64,
+    pub captured_ns: u64,
+    pub tensor_ns: u64,
+}
+
+/// The pooled feature of one exit point on its way to the gate.
+#[derive(Debug)]
+pub(super) struct Feature {
+    pub header: FrameHeader,
+    pub exit: u8,
+    pub segment_ns: u64,
+    pub pooled: Vec<f32>,
+}
+
+/// The gate's answer; the feature's buffer goes back with it.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub outcome: Outcome,
+    pub pooled: Vec<f32>,
+}
+
+/// Where the frame goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It leaves here.
+    Leave,
+    /// The next segment must run.
+    GoOn,
+    /// The gate could not evaluate it.
+    Failed,
+}
+
+/// The stage and everything it owns.
+#[derive(Debug)]
+pub(super) struct GateStage<S> {
+    pub gates: Gates,
+    pub outlet: Outlet<S>,
+    pub drops: Arc<DropCounters>,
+    pub stop: Stop,
+    pub result: FrameResult,
+    pub clip: Option<u32>,
+}
+
+impl<S: ResultSink> GateStage<S> {
+    pub fn new(gates: Gates, outlet: Outlet<S>, drops: Arc<DropCounters>, stop: Stop) -> Self {
+        Self {
+            gates,
+            outlet,
+            drops,
+            stop,
+            result: blank(&FrameHeader::default()),
+            clip: None,
+        }
+    }
+
+    /// Evaluates one exit. On `Leave` the result is ready to be delivered.
+    pub fn judge(&mut self, feature: &Feature) -> Outcome {
+        let started_ns = now_ns();
+        if feature.exit == 0 {
+            self.begin(&feature.header);
+        }
+        let exit = usize::from(feature.exit);
+        let evaluation = match self.gates.evaluate(exit, &feature.pooled) {
+            Ok(evaluation) => evaluation,
+            Err(_) => return Outcome::Failed,
+        };
+        if evaluation.leave {
+            self.gates.commit();
+        }
+        let decided_ns = now_ns();
+        let Some(record) = self.result.exits.get_mut(exit) else {
+            return Outcome::Failed;
+        };
+        *record = ExitRecord {
+            class: evaluation.class,
+            softmax: evaluation.softmax,
+            gate: evaluation.gate,
+            segment_ns: feature.segment_ns,
+            gate_ns: decided_ns - started_ns,
+        };
+        if !evaluation.leave {
+            return Outcome::GoOn;
+        }
+        self.result.exit = feature.exit;
+        self.result.class = evaluation.class;
+        self.result.confidence = evaluation.softmax;
+        self.result.decided_ns = decided_ns;
+        Outcome::Leave
+    }
+
+    fn begin(&mut self, header: &FrameHeader) {
+        if self.clip != Some(header.clip) {
+            self.gates.reset();
+            self.clip = Some(header.clip);
+        }
+        self.gates.begin_frame();
+        self.result = blank(header);
+    }
+
+    /// What the stage leaves behind.
+    pub fn finish(self) -> Part<S> {
+        let sink = match self.outlet {
+            Outlet::Direct(sink) => Some(sink),
+            Outlet::Ring { .. } => None,
+        };
+        Part {
+            sink,
+            ..Part::default()
+        }
+    }
+
+    /// Passes on the result of the frame that has just left.
+    pub fn deliver(&mut self, waiter: &mut Waiter) {
+        if !self.outlet.deliver(&self.result, &self.stop, waiter) {
+            self.drops.drop_frame(DropReason::SinkFull);
+        }
+    }
+}
+
+fn blank(header: &FrameHeader) -> FrameResult {
+    FrameResult {
+        frame: header.frame,
+        sample: header.sample,
+        sequence: header.sequence,
+        clip: header.clip,
+        label: header.label,
+        timestamp_ns: header.timestamp_ns,
+        captured_ns: header.captured_ns,
+        decided_ns: 0,
+        tensor_ns: header.tensor_ns,
+        exit: 0,
+        class: 0,
+        confidence: 0.0,
+        exits: [ExitRecord::default(); MAX_EXITS],
+    }
+}

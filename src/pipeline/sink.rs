@@ -1,0 +1,247 @@
+//! The sink stage: hands each result to the outputs and keeps the totals.
+//!
+//! Guarantees: a result is published before it is counted; accepting one
+//! allocates nothing, except for the status line's few redraws a second. A reader
+//! that goes away ends the run as a success, an output that fails ends it as a
+//! failure; results that come after that are counted all the same.
+//!
+//! Not guaranteed: that a file or standard output takes a line at once. Only a
+//! datagram never waits.
+
+use super::ResultSink;
+use crate::monotonic::now_ns;
+use crate::sync::Arc;
+use crate::telemetry::line::LineFormat;
+use crate::telemetry::status::StatusLine;
+use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
+use std::collections::BTreeMap;
+use std::io;
+
+/// What a [`Sink`] is made from.
+#[derive(Debug)]
+pub struct SinkSetup {
+    /// Class names of the bundle.
+    pub labels: Vec<String>,
+    /// MACs of each segment, one per exit.
+    pub segment_macs: Vec<u64>,
+    /// The run's counters.
+    pub drops: Arc<DropCounters>,
+    /// Where JSON lines go.
+    pub outputs: Vec<Box<dyn Output>>,
+    /// The live status line, if there is one.
+    pub status: Option<StatusLine>,
+    /// The source is an endless stream, without clips to be judged.
+    pub endless: bool,
+}
+
+/// The last stage.
+#[derive(Debug)]
+pub struct Sink {
+    totals: Aggregate,
+    labels: Vec<String>,
+    format: LineFormat,
+    line: Vec<u8>,
+    drops: Arc<DropCounters>,
+    outputs: Vec<Box<dyn Output>>,
+    status: Option<StatusLine>,
+    end: OutputEnd,
+}
+
+impl Sink {
+    /// A sink that has seen nothing yet.
+    #[must_use]
+    pub fn new(setup: SinkSetup) -> Self {
+        let SinkSetup {
+            labels,
+            segment_macs,
+            drops,
+            outputs,
+            status,
+            endless,
+        } = setup;
+        let format = LineFormat::new(&labels);
+        Self {
+            totals: Aggregate::new(&segment_macs).endless(endless),
+            labels,
+            line: Vec::with_capacity(format.longest()),
+            format,
+            drops,
+            outputs,
+            status,
+            end: OutputEnd::Complete,
+        }
+    }
+
+    /// Flushes the outputs, takes the status line away and hands over the totals.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        self.flush();
+        drop(self.status);
+        Report {
+            totals: self.totals,
+            drops: self.drops,
+            gaps: BTreeMap::new(),
+            unsent: self.outputs.iter().map(|output| output.unsent()).sum(),
+            output: self.end,
+        }
+    }
+
+    /// The totals so far.
+    #[must_use]
+    pub fn totals(&self) -> &Aggregate {
+        &self.totals
+    }
+
+    fn publish(&mut self, result: &FrameResult) {
+        self.line.clear();
+        let formatted = self
+            .format
+            .write(&mut self.line, result, self.drops.total());
+        for output in &mut self.outputs {
+            let written = match &formatted {
+                Ok(()) => output.write(&self.line),
+                Err(error) => Err(error.kind().into()),
+            };
+            if let Err(error) = written {
+                note(&mut self.end, output.as_ref(), &error);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for output in &mut self.outputs {
+            if let Err(error) = output.flush() {
+                note(&mut self.end, output.as_ref(), &error);
+            }
+        }
+    }
+}
+
+impl ResultSink for Sink {
+    /// Takes a result; false once nobody reads any more or an output has failed.
+    /// Later results are only counted.
+    fn accept(&mut self, result: &FrameResult) -> bool {
+        if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
+            self.publish(result);
+        }
+        self.totals.record(result);
+        if let Some(status) = &mut self.status {
+            let class = self.labels.get(usize::from(result.class));
+            let class = class.map_or("", String::as_str);
+            status.update(now_ns(), &self.totals, &self.drops, class);
+        }
+        self.end == OutputEnd::Complete
+    }
+}
+
+/// Keeps the gravest end: a failure outweighs a reader that went away.
+fn note(end: &mut OutputEnd, output: &dyn Output, error: &io::Error) {
+    match (&end, error.kind()) {
+        (OutputEnd::Failed(_), _) => {}
+        (_, io::ErrorKind::BrokenPipe) => *end = OutputEnd::Closed,
+        _ => *end = OutputEnd::Failed(format!("{}: {error}", output.name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::testing::{frame, names};
+    use std::sync::Mutex;
+
+    #[derive(Debug, Default)]
+    struct Recorder {
+        lines: Arc<Mutex<Vec<String>>>,
+        fails: Option<(usize, io::ErrorKind)>,
+    }
+
+    impl Output for Recorder {
+        fn name(&self) -> String {
+            "recorder".into()
+        }
+        fn write(&mut self, line: &[u8]) -> io::Result<()> {
+            let mut lines = self.lines.lock().unwrap();
+            match self.fails {
+                Some((after, kind)) if lines.len() >= after => Err(kind.into()),
+                _ => {
+                    lines.push(String::from_utf8(line.to_vec()).unwrap());
+                    Ok(())
+                }
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn unsent(&self) -> u64 {
+            7
+        }
+    }
+
+    fn sink(outputs: Vec<Box<dyn Output>>) -> Sink {
+        Sink::new(SinkSetup {
+            labels: names(&["walk"]),
+            segment_macs: vec![1, 1],
+            drops: Arc::default(),
+            outputs,
+            status: None,
+            endless: false,
+        })
+    }
+
+    #[test]
+    fn every_output_gets_every_line() {
+        let (first, second) = (Recorder::default(), Recorder::default());
+        let lines = [first.lines.clone(), second.lines.clone()];
+        let mut sink = sink(vec![Box::new(first), Box::new(second)]);
+        for _ in 0..3 {
+            assert!(sink.accept(&frame(0)));
+        }
+        let report = sink.finish();
+        assert_eq!((report.totals.results(), report.unsent), (3, 14));
+        assert_eq!(report.output, OutputEnd::Complete);
+        for lines in lines {
+            let lines = lines.lock().unwrap();
+            assert_eq!(lines.len(), 3);
+            assert!(lines.iter().all(|line| line.ends_with("}\n")));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_the_run_as_a_success() {
+        let fails = Some((2, io::ErrorKind::BrokenPipe));
+        let mut sink = sink(vec![Box::new(Recorder {
+            fails,
+            ..Recorder::default()
+        })]);
+        let flows = [0; 4].map(|exit| sink.accept(&frame(exit)));
+        assert_eq!(flows, [true, true, false, false]);
+        let report = sink.finish();
+        assert_eq!(report.output, OutputEnd::Closed);
+        assert_eq!(report.totals.results(), 4, "a decided frame is a result");
+    }
+
+    #[test]
+    fn an_output_that_fails_ends_the_run_and_is_named() {
+        let fails = Some((0, io::ErrorKind::StorageFull));
+        let mut sink = sink(vec![Box::new(Recorder {
+            fails,
+            ..Recorder::default()
+        })]);
+        assert!(!sink.accept(&frame(0)));
+        let OutputEnd::Failed(reason) = sink.finish().output else {
+            panic!("a failure must be reported");
+        };
+        assert!(reason.starts_with("recorder: "), "{reason}");
+    }
+
+    #[test]
+    fn lines_count_the_drops_before_them() {
+        let recorder = Recorder::default();
+        let lines = recorder.lines.clone();
+        let mut sink = sink(vec![Box::new(recorder)]);
+        sink.drops
+            .drop_frame(crate::telemetry::DropReason::Superseded);
+        assert!(sink.accept(&frame(0)));
+        assert!(lines.lock().unwrap()[0].ends_with(",\"drops\":1}\n"));
+    }
+}

@@ -1,0 +1,354 @@
+//! Cuts the chain of stages into threads, starts them, watches them and puts
+//! together what they leave behind.
+
+use super::capture::{Capture, Damage};
+use super::gate::{Feature, GateStage, Verdict};
+use super::hop::{HopRx, HopTx, hop};
+use super::infer::{Infer, Judge};
+use super::loops::{self, Feed, Forward};
+use super::mailbox::mailbox;
+use super::placement::{Stage, ThreadPlan};
+use super::run::{Finished, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
+use super::sampler::Sampler;
+use super::stop::{Heartbeat, Stop};
+use super::wait::Waiter;
+use crate::engine::EngineError;
+use crate::monotonic::now_ns;
+use crate::rt::ThreadSetup;
+use crate::rt::memory::touch_stack;
+use crate::telemetry::FrameResult;
+use crate::tensor::Slot;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Results that may wait for the sink.
+const RESULTS_WAITING: usize = 1024;
+/// How often the supervisor looks at its threads.
+const SUPERVISION: Duration = Duration::from_millis(5);
+
+/// What one thread leaves behind.
+#[derive(Debug)]
+pub(super) struct Part<S> {
+    pub sink: Option<S>,
+    pub source: Option<SourcePart>,
+    pub engine_failures: Option<(Option<EngineError>, u64)>,
+    pub notices: Vec<String>,
+}
+
+/// What the capture stage leaves behind.
+#[derive(Debug)]
+pub(super) struct SourcePart {
+    pub gaps: BTreeMap<&'static str, u64>,
+    pub damage: Damage,
+}
+
+impl<S> Default for Part<S> {
+    fn default() -> Self {
+        Self {
+            sink: None,
+            source: None,
+            engine_failures: None,
+            notices: Vec::new(),
+        }
+    }
+}
+
+type Work<S> = Box<dyn FnOnce(Waiter, &Stop) -> Result<Part<S>, PipelineError> + Send>;
+
+/// A thread that is ready to be started.
+struct Prepared<S> {
+    plan: ThreadPlan,
+    waiter: Waiter,
+    work: Work<S>,
+}
+
+/// One heartbeat a stage, in the order of a frame's way.
+#[derive(Debug, Clone, Default)]
+struct Heartbeats([Heartbeat; 4]);
+
+impl Heartbeats {
+    fn of(&self, stage: Stage) -> Heartbeat {
+        self.0[stage as usize].clone()
+    }
+
+    /// The stage furthest down the chain that has been busy for too long: what
+    /// waits for it upstream is not the cause.
+    fn stalled(&self, limit_ns: u64) -> Option<(Stage, u64)> {
+        let now = now_ns();
+        Stage::ALL
+            .into_iter()
+            .rev()
+            .map(|stage| (stage, self.0[stage as usize].busy_for_ns(now)))
+            .find(|&(_, busy_ns)| busy_ns > limit_ns)
+    }
+}
+
+pub(super) fn run<S: ResultSink + 'static>(
+    pipeline: Pipeline<S>,
+    stop: &Stop,
+) -> Result<Finished<S>, PipelineError> {
+    let drops = pipeline.options.drops.clone();
+    let watchdog_ns = pipeline.options.watchdog_ns;
+    let on_error = pipeline.options.on_error;
+    let heartbeats = Heartbeats::default();
+    let prepared = prepare(pipeline, stop, &heartbeats)?;
+    let mut handles = Vec::with_capacity(prepared.len());
+    for thread in prepared {
+        let stage = thread.plan.stages[0];
+        match start(thread, on_error, stop.clone()) {
+            Ok(handle) => handles.push((stage, handle)),
+            Err(source) => {
+                stop.raise();
+                return Err(PipelineError::Spawn { stage, source });
+            }
+        }
+    }
+    let parts = supervise(handles, stop, &heartbeats, watchdog_ns)?;
+    assemble(parts, drops)
+}
+
+fn start<S: Send + 'static>(
+    thread: Prepared<S>,
+    on_error: OnError,
+    stop: Stop,
+) -> std::io::Result<JoinHandle<Result<Part<S>, PipelineError>>> {
+    let Prepared { plan, waiter, work } = thread;
+    let name = format!("e4-{}", plan.stages[0]);
+    let setup = ThreadSetup {
+        core: plan.core,
+        class: plan.class,
+    };
+    std::thread::Builder::new().name(name).spawn(move || {
+        let mut notices = Vec::new();
+        if let Err(error) = setup.apply() {
+            let sentence = format!("the {} thread: {error}", plan.stages[0]);
+            if on_error == OnError::Strict {
+                return Err(PipelineError::Setup(sentence));
+            }
+            notices.push(sentence);
+        }
+        touch_stack();
+        let mut part = work(waiter, &stop)?;
+        part.notices.append(&mut notices);
+        Ok(part)
+    })
+}
+
+type Handles<S> = Vec<(Stage, JoinHandle<Result<Part<S>, PipelineError>>)>;
+
+/// Joins the threads as they end; the first failure ends the others.
+fn supervise<S>(
+    mut handles: Handles<S>,
+    stop: &Stop,
+    heartbeats: &Heartbeats,
+    watchdog_ns: u64,
+) -> Result<Vec<Part<S>>, PipelineError> {
+    let mut parts = Vec::with_capacity(handles.len());
+    let mut failure = None;
+    while !handles.is_empty() {
+        while let Some(index) = handles.iter().position(|(_, h)| h.is_finished()) {
+            let (stage, handle) = handles.swap_remove(index);
+            match handle.join() {
+                Ok(Ok(part)) => parts.push(part),
+                Ok(Err(error)) => failure = Some(worse(failure, error)),
+                Err(_) => failure = Some(worse(failure, PipelineError::Panicked(stage))),
+            }
+            if failure.is_some() {
+                stop.raise();
+            }
+        }
+        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns) {
+            stop.raise();
+            return Err(PipelineError::Stalled {
+                stage,
+                busy_ms: busy_ns / 1_000_000,
+            });
+        }
+        std::thread::sleep(SUPERVISION);
+    }
+    failure.map_or(Ok(parts), Err)
+}
+
+/// Of two failures the one that caused the other.
+fn worse(earlier: Option<PipelineError>, later: PipelineError) -> PipelineError {
+    match earlier {
+        None | Some(PipelineError::StageGone(_)) => later,
+        Some(earlier) => earlier,
+    }
+}
+
+fn assemble<S>(
+    parts: Vec<Part<S>>,
+    drops: std::sync::Arc<crate::telemetry::DropCounters>,
+) -> Result<Finished<S>, PipelineError> {
+    let mut whole = Part::default();
+    for mut part in parts {
+        whole.sink = whole.sink.or(part.sink);
+        whole.source = whole.source.or(part.source);
+        whole.engine_failures = whole.engine_failures.or(part.engine_failures);
+        whole.notices.append(&mut part.notices);
+    }
+    let source = whole.source.ok_or(PipelineError::StageGone("capture"))?;
+    Ok(Finished {
+        sink: whole.sink.ok_or(PipelineError::StageGone("sink"))?,
+        drops,
+        source_gaps: source.gaps,
+        damage: source.damage,
+        engine_failures: whole.engine_failures.unwrap_or_default(),
+        notices: whole.notices,
+    })
+}
+
+/// The chain, built from its end: every stage owns the way to the next one.
+fn prepare<S: ResultSink + 'static>(
+    pipeline: Pipeline<S>,
+    stop: &Stop,
+    heartbeats: &Heartbeats,
+) -> Result<Vec<Prepared<S>>, PipelineError> {
+    let Pipeline {
+        source,
+        engine,
+        bundle,
+        gates,
+        sink,
+        options,
+    } = pipeline;
+    let live = source.info().live;
+    let newest = options.policy == Policy::Newest || (options.policy == Policy::Auto && live);
+    let drops = options.drops.clone();
+    let mut build = Build::new(&options);
+
+    let outlet = build.sink(sink, newest, heartbeats.of(Stage::Sink));
+    let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone());
+    let judge = build.gate(gate, heartbeats.of(Stage::Gate));
+    let beat = heartbeats.of(Stage::Infer);
+    let infer = Infer::new(
+        engine,
+        &bundle,
+        options.speculate,
+        judge,
+        drops.clone(),
+        beat,
+    )?;
+    let manifest = bundle.manifest();
+    let capture = Capture {
+        source,
+        sampler: Sampler::new(options.sample.then_some(manifest.frame_interval_ns)),
+        drops,
+        stop: stop.clone(),
+        heartbeat: heartbeats.of(Stage::Capture),
+        limit: options.frames,
+        labels: manifest.labels.clone(),
+        label_map: None,
+        frames: 0,
+        samples: 0,
+        damage: Damage::default(),
+    };
+    build.capture(capture, infer, newest);
+    Ok(build.finish())
+}
+
+/// The threads' waiters, and the work that has been given to them so far.
+struct Build<'a, S> {
+    options: &'a Options,
+    /// One a thread, in the placement's order.
+    waiters: Vec<Waiter>,
+    work: Vec<(Stage, Work<S>)>,
+}
+
+impl<'a, S: ResultSink + 'static> Build<'a, S> {
+    fn new(options: &'a Options) -> Self {
+        let waiter = |thread: &ThreadPlan| {
+            let shared = options.placement.shares_core(thread.stages[0]);
+            Waiter::new(thread.wait, shared)
+        };
+        let waiters = options.placement.threads().iter().map(waiter).collect();
+        Self {
+            options,
+            waiters,
+            work: Vec::new(),
+        }
+    }
+
+    fn cut_before(&self, stage: Stage) -> bool {
+        self.options.placement.cut_before(stage)
+    }
+
+    /// A hop from the thread of `from` to the thread of `to`.
+    fn hop<T>(&self, capacity: usize, from: Stage, to: Stage) -> (HopTx<T>, HopRx<T>) {
+        hop(capacity, self.waiter(from), self.waiter(to))
+    }
+
+    fn waiter(&self, stage: Stage) -> &Waiter {
+        &self.waiters[self.options.placement.thread_index(stage)]
+    }
+
+    fn sink(&mut self, sink: S, live: bool, heartbeat: Heartbeat) -> Outlet<S> {
+        if !self.cut_before(Stage::Sink) {
+            return Outlet::Direct(sink);
+        }
+        let (tx, rx) = self.hop::<FrameResult>(RESULTS_WAITING, Stage::Gate, Stage::Sink);
+        let work = move |waiter, stop: &Stop| loops::sink(sink, rx, waiter, &heartbeat, stop);
+        self.work.push((Stage::Sink, Box::new(work)));
+        Outlet::Ring { results: tx, live }
+    }
+
+    fn gate(&mut self, gate: GateStage<S>, heartbeat: Heartbeat) -> Judge<S> {
+        if !self.cut_before(Stage::Gate) {
+            return Judge::Local {
+                gate: Box::new(gate),
+                verdict: None,
+            };
+        }
+        let (features, inbox) = self.hop::<Feature>(2, Stage::Infer, Stage::Gate);
+        let (outbox, verdicts) = self.hop::<Verdict>(2, Stage::Gate, Stage::Infer);
+        let work = move |waiter, _: &Stop| loops::gate(gate, inbox, outbox, waiter, &heartbeat);
+        self.work.push((Stage::Gate, Box::new(work)));
+        Judge::Remote { features, verdicts }
+    }
+
+    fn capture(&mut self, capture: Capture, infer: Infer<S>, newest: bool) {
+        if !self.cut_before(Stage::Infer) {
+            let work = move |waiter, _: &Stop| loops::capture_and_infer(capture, infer, waiter);
+            self.work.push((Stage::Capture, Box::new(work)));
+            return;
+        }
+        let slots = self.options.slots;
+        let (free_tx, free_rx) = self.hop::<Slot>(slots, Stage::Infer, Stage::Capture);
+        let (forward, feed) = if newest {
+            let (tx, rx) = mailbox(self.waiter(Stage::Infer));
+            (Forward::Newest(tx), Feed::Newest(rx))
+        } else {
+            let (tx, rx) = self.hop(slots, Stage::Capture, Stage::Infer);
+            (Forward::Block(tx), Feed::Block(rx))
+        };
+        let work = move |waiter, stop: &Stop| loops::infer(infer, feed, free_tx, waiter, stop);
+        self.work.push((Stage::Infer, Box::new(work)));
+        let work = move |waiter, _: &Stop| loops::capture(capture, slots, forward, free_rx, waiter);
+        self.work.push((Stage::Capture, Box::new(work)));
+    }
+
+    /// Work and waiters, thread by thread.
+    fn finish(self) -> Vec<Prepared<S>> {
+        let Self {
+            options,
+            waiters,
+            mut work,
+        } = self;
+        let mut threads = Vec::with_capacity(waiters.len());
+        for (plan, waiter) in options.placement.threads().iter().zip(waiters) {
+            let first = plan.stages[0];
+            if let Some(at) = work.iter().position(|(stage, _)| *stage == first) {
+                let (_, work) = work.swap_remove(at);
+                threads.push(Prepared {
+                    plan: plan.clone(),
+                    waiter,
+                    work,
+                });
+            }
+        }
+        threads
+    }
+}

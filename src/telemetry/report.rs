@@ -1,0 +1,39 @@
+//! What a run hands back when it has ended.
+
+use super::{Aggregate, DropCounters, Summary};
+use crate::sync::Arc;
+use std::collections::BTreeMap;
+
+/// How the outputs of a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputEnd {
+    /// Every line was taken.
+    Complete,
+    /// A reader wanted no more; the run ended early, which is success.
+    Closed,
+    /// An output failed; the run ended early. One sentence that names it.
+    Failed(String),
+}
+
+/// The outcome of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Totals over every result.
+    pub totals: Aggregate,
+    /// Captured and dropped frames.
+    pub drops: Arc<DropCounters>,
+    /// Frames that never reached the source, by kind.
+    pub gaps: BTreeMap<&'static str, u64>,
+    /// Lines that found no receiver.
+    pub unsent: u64,
+    /// How the outputs ended.
+    pub output: OutputEnd,
+}
+
+impl Report {
+    /// The summary as it stands.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.totals, &self.drops, &self.gaps)
+    }
+}

@@ -1,0 +1,33 @@
+//! The very files of the hand-offs, mounted where they expect each other.
+
+#[path = "../../src/monotonic.rs"]
+pub mod monotonic;
+#[path = "../../src/sync.rs"]
+pub mod sync;
+
+/// As in the crate, without the stages.
+#[path = "../../src/pipeline"]
+pub mod pipeline {
+    mod futex;
+    pub mod hop;
+    pub mod mailbox;
+    mod ring;
+    pub mod strategy;
+    pub mod wait;
+    mod wake;
+
+    pub use hop::{HopRx, HopTx, Received, hop};
+    pub use mailbox::mailbox;
+    pub use strategy::WaitStrategy;
+    pub use wait::{Until, Waiter};
+}
+
+/// As in the crate, without the conversion.
+#[path = "../../src/tensor"]
+pub mod tensor {
+    pub mod frame;
+    pub mod slots;
+
+    pub use frame::Frame;
+    pub use slots::SlotPool;
+}

@@ -1,0 +1,331 @@
+//! What a user of `e4 run` relies on: where output goes, what it says, and the
+//! exit codes 0 (done), 1 (failed) and 2 (bad input).
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
+use e4::config::Config;
+use e4::telemetry::Summary;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/tiny-e2");
+
+fn e4() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_e4"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(words: &[&str]) -> Child {
+    e4().args(["run", "--bundle", BUNDLE])
+        .args(words)
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for the end; a run that hangs is killed and fails the test.
+fn end(mut child: Child) -> Output {
+    let mut streams = (child.stdout.take(), child.stderr.take());
+    let out = std::thread::spawn(move || drain(&mut streams.0));
+    let err = std::thread::spawn(move || drain(&mut streams.1));
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > Duration::from_secs(120) {
+            child.kill().unwrap();
+            panic!("e4 hangs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
+    Output {
+        status,
+        stdout,
+        stderr,
+    }
+}
+
+fn drain(stream: &mut Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.read_to_end(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Labelled clips: 4 of 10 frames.
+struct Clips(tempfile::TempDir);
+
+impl Clips {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let made = e4()
+            .args([
+                "clips", "--seed", "5", "--count", "4", "--frames", "10", "--size", "32", "--out",
+            ])
+            .arg(folder.path().join("clips"))
+            .spawn()
+            .unwrap();
+        assert!(end(made).status.success());
+        Self(folder)
+    }
+
+    fn folder(&self) -> String {
+        self.at("clips")
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+fn summary(path: impl AsRef<Path>) -> Summary {
+    let summary: Summary = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(summary.schema, "e4.summary/1");
+    assert_eq!(
+        summary.frames.captured,
+        summary.frames.results + summary.dropped()
+    );
+    assert_eq!(summary.exits.values().sum::<u64>(), summary.frames.results);
+    summary
+}
+
+#[test]
+fn labelled_clips_end_in_a_table_and_a_summary_of_every_frame() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    let done = end(run(&["--clip", &clips.folder(), "--summary", &file]));
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let table = text(&done.stdout);
+    for word in [
+        "40 captured",
+        "exit",
+        "latency ms",
+        "p99",
+        "accuracy",
+        "4 clips",
+        "MACs",
+    ] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    assert!(!table.contains(['{', '\x1b']));
+    let summary = summary(file);
+    assert_eq!((summary.frames.captured, summary.frames.results), (40, 40));
+    assert!(summary.accuracy.is_some());
+    assert!(
+        summary
+            .macs_share
+            .is_some_and(|share| share > 0.0 && share <= 1.0)
+    );
+}
+
+#[test]
+fn json_has_standard_output_to_itself() {
+    let clips = Clips::new();
+    let done = end(run(&[
+        "--clip",
+        &clips.folder(),
+        "--json",
+        "--exit-policy",
+        "always:1",
+    ]));
+    assert_eq!(done.status.code(), Some(0));
+    let lines: Vec<serde_json::Value> = text(&done.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 40);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["frame"], number);
+        assert_eq!(line["exit"], 1);
+        assert!(line["class"].is_string() && line["label"].is_string());
+        assert_eq!(line["segments_us"].as_array().unwrap().len(), 1);
+    }
+    assert!(text(&done.stderr).contains("latency ms"));
+}
+
+#[test]
+fn a_summary_on_standard_output_is_alone_there() {
+    let clips = Clips::new();
+    let done = end(run(&[
+        "--clip",
+        &clips.folder(),
+        "--frames",
+        "7",
+        "--summary",
+        "-",
+    ]));
+    assert_eq!(done.status.code(), Some(0));
+    let summary: Summary = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(summary.frames.captured, 7);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_an_endless_run_as_a_success() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    let folder = clips.folder();
+    let mut child = run(&["--clip", &folder, "--loop", "--json", "--summary", &file]);
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    drop(reader);
+    let done = end(child);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    summary(file);
+}
+
+#[test]
+fn an_interrupt_ends_an_endless_run_with_a_true_summary() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    let mut child = run(&[
+        "--clip",
+        &clips.folder(),
+        "--loop",
+        "--json",
+        "--summary",
+        &file,
+    ]);
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    // `timeout -s INT` sends it twice: to the process and to its group.
+    for _ in 0..2 {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    }
+    let done = end(child);
+    reading.join().unwrap().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(summary(file).frames.results > 0);
+}
+
+#[test]
+fn lines_go_to_a_file_and_past_a_socket_that_nobody_reads() {
+    let clips = Clips::new();
+    let file = clips.at("lines.jsonl");
+    let done = end(run(&["--clip", &clips.folder(), "--output", &file]));
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(fs::read_to_string(file).unwrap().lines().count(), 40);
+    let socket = format!("unixgram:{}", clips.at("nobody.sock"));
+    let done = end(run(&["--clip", &clips.folder(), "--output", &socket]));
+    assert_eq!(done.status.code(), Some(0));
+    assert!(
+        text(&done.stdout).contains("40 lines found no receiver"),
+        "{}",
+        text(&done.stdout)
+    );
+}
+
+#[test]
+fn a_full_disk_is_a_failure_that_names_the_output() {
+    if !Path::new("/dev/full").exists() {
+        println!("skipped: no /dev/full here");
+        return;
+    }
+    let clips = Clips::new();
+    let done = end(run(&[
+        "--clip",
+        &clips.folder(),
+        "--loop",
+        "--output",
+        "/dev/full",
+    ]));
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        text(&done.stderr).contains("/dev/full"),
+        "{}",
+        text(&done.stderr)
+    );
+}
+
+/// Runs and expects one sentence on standard error that holds `wanted`.
+fn refused(words: &[&str], wanted: &str) {
+    let done = end(run(words));
+    let words = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{words}");
+    assert!(words.contains(wanted), "{words}");
+    assert_eq!(words.lines().count(), 1, "{words}");
+    assert!(done.stdout.is_empty());
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_exit_code_2() {
+    let clips = Clips::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, content: &str| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let config = at("e4.toml", "[exit]\npolcy = \"gates\"\n");
+    let config = config.to_str().unwrap();
+    let empty = at("empty.y4m", "");
+    refused(
+        &["--config", config],
+        "e4.toml:2: unknown key exit.polcy; the nearest known one is exit.policy",
+    );
+    refused(&["--config", "/nowhere.toml"], "/nowhere.toml");
+    refused(&["--clip", "/nowhere.y4m"], "/nowhere.y4m");
+    refused(&["--clip", empty.to_str().unwrap()], "empty.y4m");
+    refused(&["--exit-policy", "always:9"], "always:9");
+    refused(
+        &["--exit-policy", "never"],
+        "--exit-policy: \"never\" is not gates",
+    );
+    refused(
+        &["--infer-core", "4000"],
+        "--infer-core: core 4000 is not among",
+    );
+    refused(
+        &["--summary", "/nowhere/summary.json"],
+        "--summary /nowhere/summary.json",
+    );
+    refused(
+        &["--clip", &clips.folder(), "--output", "/nowhere/lines"],
+        "--output /nowhere/lines",
+    );
+    refused(&["--seed", "4"], "--seed: only the generator knows it");
+}
+
+#[test]
+fn a_bundle_that_is_not_there_is_named() {
+    let child = e4().args(["run", "--bundle", "/nowhere"]).spawn().unwrap();
+    let done = end(child);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("/nowhere"));
+}
+
+#[test]
+fn a_truncated_clip_gives_its_whole_frames_and_exit_code_1() {
+    let clips = Clips::new();
+    let whole = fs::read(Path::new(&clips.folder()).join("clip_000000.y4m")).unwrap();
+    let file = clips.at("cut.y4m");
+    fs::write(&file, &whole[..whole.len() - 5]).unwrap();
+    let summary_file = clips.at("summary.json");
+    let done = end(run(&["--clip", &file, "--summary", &summary_file]));
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("cut.y4m"));
+    assert_eq!(summary(summary_file).frames.results, 9);
+}
+
+#[test]
+fn the_printed_config_reads_back() {
+    let done = end(run(&["--print-config"]));
+    assert_eq!(done.status.code(), Some(0));
+    let config = Config::from_toml(text(&done.stdout), "printed").unwrap();
+    assert_eq!(config.bundle.path, Some(BUNDLE.into()));
+}

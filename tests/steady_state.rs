@@ -1,0 +1,300 @@
+//! After warm-up no thread of the pipeline allocates or faults for a frame.
+//!
+//! Every allocation of the process is counted by thread, and the kernel counts
+//! the page faults of each. The inside of the engine's run is excepted while that
+//! is tract; what it did is printed.
+
+mod support;
+
+use e4::engine::bundle::Bundle;
+use e4::engine::cpu::CpuEngine;
+use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
+use e4::gates::{ExitPolicy, Gates};
+use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop};
+use e4::source::FrameSource;
+use e4::source::clip::{ClipOptions, ClipSource, RawLayout};
+use e4::source::generator::{CameraOptions, Generator};
+use e4::sync::{AtomicU64, Ordering::Relaxed};
+use e4::telemetry::FrameResult;
+use e4::tensor::{Colour, PixelFormat};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+/// Frames before the first look, and between the two looks.
+const WARM_UP: u64 = 200;
+const FRAMES: u64 = 1_000;
+
+/// Threads that can be told apart.
+const THREADS: usize = 256;
+static ALLOCATIONS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
+static OWNERS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
+static ENGINE_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static ENGINE_FAULTS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+    static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The system's allocator with a count for each thread.
+struct Counting;
+
+// SAFETY: every call goes to `System` unchanged; counting touches atomics and
+// thread-local cells without destructors only, and allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is handed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn thread_id() -> u64 {
+    // SAFETY: no arguments, no memory.
+    u64::try_from(unsafe { libc::syscall(libc::SYS_gettid) }).unwrap_or(0)
+}
+
+fn count() {
+    if IN_ENGINE.try_with(Cell::get).unwrap_or(false) {
+        ENGINE_ALLOCATIONS.fetch_add(1, Relaxed);
+        return;
+    }
+    let place = PLACE.try_with(|place| {
+        place.get().unwrap_or_else(|| {
+            let id = thread_id();
+            let free = |owner: &AtomicU64| owner.compare_exchange(0, id, Relaxed, Relaxed).is_ok();
+            let found = OWNERS.iter().position(free).unwrap_or(THREADS - 1);
+            place.set(Some(found));
+            found
+        })
+    });
+    if let Ok(place) = place {
+        ALLOCATIONS[place].fetch_add(1, Relaxed);
+    }
+}
+
+fn faults_of_this_thread() -> u64 {
+    // SAFETY: `rusage` is plain data that the call fills in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        usage
+    };
+    u64::try_from(usage.ru_minflt + usage.ru_majflt).unwrap_or(0)
+}
+
+/// Allocations and page faults of the threads named `e4-*`, by name.
+fn look() -> BTreeMap<String, (u64, u64)> {
+    let mut seen = BTreeMap::new();
+    for task in std::fs::read_dir("/proc/self/task")
+        .expect("procfs")
+        .flatten()
+    {
+        let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
+            continue;
+        };
+        if !name.starts_with("e4-") {
+            continue;
+        }
+        // Fields after the name in parentheses: state is 3, minflt 10, majflt 12.
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or("")
+            .split_whitespace()
+            .collect();
+        let field = |number: usize| fields[number - 3].parse::<u64>().expect("a number");
+        let id: u64 = task
+            .file_name()
+            .to_string_lossy()
+            .parse()
+            .expect("a thread id");
+        let place = OWNERS.iter().position(|owner| owner.load(Relaxed) == id);
+        let allocations = place.map_or(0, |place| ALLOCATIONS[place].load(Relaxed));
+        seen.insert(name.trim().to_owned(), (allocations, field(10) + field(12)));
+    }
+    seen
+}
+
+/// What was counted at one moment.
+#[derive(Clone, Debug)]
+struct Look {
+    threads: BTreeMap<String, (u64, u64)>,
+    engine: (u64, u64),
+    /// The sink's own counts before and after looking, which costs some.
+    sink: [(u64, u64); 2],
+}
+
+/// Looks at all threads after the warm-up and again after `FRAMES` more.
+#[derive(Debug, Default)]
+struct Looks {
+    results: u64,
+    looks: Arc<Mutex<Vec<Look>>>,
+}
+
+fn own() -> (u64, u64) {
+    let place = PLACE.get();
+    let allocations = place.map_or(0, |place| ALLOCATIONS[place].load(Relaxed));
+    (allocations, faults_of_this_thread())
+}
+
+impl ResultSink for Looks {
+    fn accept(&mut self, _: &FrameResult) -> bool {
+        self.results += 1;
+        if self.results == WARM_UP || self.results == WARM_UP + FRAMES {
+            let before = own();
+            let engine = (
+                ENGINE_ALLOCATIONS.load(Relaxed),
+                ENGINE_FAULTS.load(Relaxed),
+            );
+            let threads = look();
+            let mut looks = self.looks.lock().expect("a lock");
+            looks.push(Look {
+                threads,
+                engine,
+                sink: [before, before],
+            });
+            if let Some(look) = looks.last_mut() {
+                look.sink[1] = own();
+            }
+        }
+        self.results < WARM_UP + FRAMES
+    }
+}
+
+/// Marks the inside of the engine's run.
+#[derive(Debug)]
+struct Excepted<T>(T);
+
+fn inside<R>(run: impl FnOnce() -> R) -> R {
+    let before = faults_of_this_thread();
+    IN_ENGINE.set(true);
+    let result = run();
+    IN_ENGINE.set(false);
+    ENGINE_FAULTS.fetch_add(faults_of_this_thread() - before, Relaxed);
+    result
+}
+
+impl Engine for Excepted<CpuEngine> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn is_asynchronous(&self) -> bool {
+        self.0.is_asynchronous()
+    }
+    fn buffer(&self, len: usize) -> Result<Buffer, EngineError> {
+        self.0.buffer(len)
+    }
+    fn load(&self, bundle: &Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError> {
+        Ok(Box::new(Excepted(self.0.load(bundle, index)?)))
+    }
+}
+
+impl Segment for Excepted<Box<dyn Segment>> {
+    fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
+        inside(|| self.0.enqueue(io))
+    }
+    fn wait(&mut self) -> Result<SegmentIo, RunError> {
+        inside(|| self.0.wait())
+    }
+}
+
+fn assert_steady(name: &str, source: Box<dyn FrameSource>) {
+    let bundle = Bundle::open(support::repository("engines/mobilenetv2-e5")).expect("the bundle");
+    let gates = Gates::open(&bundle, ExitPolicy::Gates).expect("its gates");
+    let sink = Looks::default();
+    let looks = sink.looks.clone();
+    let placement = Placement::unpinned(&[
+        &[Stage::Capture],
+        &[Stage::Infer],
+        &[Stage::Gate],
+        &[Stage::Sink],
+    ]);
+    Pipeline::new(
+        source,
+        Box::new(Excepted(CpuEngine::new())),
+        bundle,
+        gates,
+        sink,
+    )
+    .placement(placement.expect("four threads"))
+    .sample(false)
+    .run(&Stop::new())
+    .expect("a run");
+    let looks = looks.lock().expect("a lock");
+    let [before, after] = &looks[..] else {
+        panic!("the run ended before {} frames", WARM_UP + FRAMES);
+    };
+    let engine = minus(after.engine, before.engine);
+    println!(
+        "{name}: {FRAMES} frames; inside the engine {} allocations, {} page faults",
+        engine.0, engine.1
+    );
+    for thread in ["e4-capture", "e4-infer", "e4-gate", "e4-sink"] {
+        let (allocations, faults) = match thread {
+            "e4-sink" => minus(after.sink[0], before.sink[1]),
+            _ => minus(after.threads[thread], before.threads[thread]),
+        };
+        let excepted = if thread == "e4-infer" { engine.1 } else { 0 };
+        assert_eq!(allocations, 0, "{name}: allocations of {thread}");
+        assert_eq!(faults - excepted, 0, "{name}: page faults of {thread}");
+    }
+}
+
+fn minus(after: (u64, u64), before: (u64, u64)) -> (u64, u64) {
+    (after.0 - before.0, after.1 - before.1)
+}
+
+#[test]
+fn no_thread_allocates_or_faults_for_a_frame() {
+    let camera = Generator::new(CameraOptions {
+        width: 128,
+        height: 96,
+        live: false,
+        ..CameraOptions::default()
+    });
+    assert_steady("generator", Box::new(camera.expect("a camera")));
+
+    let mut raw = tempfile::NamedTempFile::new().expect("a file");
+    let frame: Vec<u8> = (0..64 * 48 * 2)
+        .map(|i| u8::try_from(i % 251).expect("a byte"))
+        .collect();
+    (0..50).for_each(|_| raw.write_all(&frame).expect("a frame"));
+    raw.flush().expect("a clip");
+    let layout = RawLayout {
+        format: PixelFormat::Yuyv,
+        width: 64,
+        height: 48,
+        interval_ns: 100_000_000,
+        colour: Colour::default(),
+    };
+    let options = ClipOptions {
+        raw: Some(layout),
+        passes: None,
+        ..ClipOptions::default()
+    };
+    assert_steady(
+        "raw clip",
+        Box::new(ClipSource::open(raw.path(), options).expect("a clip")),
+    );
+}
