@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from .config import Gating, Training, Tuning
 from .heads import Heads, betas, unroll
-from .stream import Policy, Trace, run
+from .stream import Policy, run
 from .train import exit_loss, one_cycle, random_path
 
 
@@ -150,11 +150,6 @@ def train_gates(heads: Heads, clips: Sequences, streams: Sequences | None, confi
             flush=True,
         )
     heads.requires_grad_(False)
-
-
-def final_right(trace: Trace, labels: np.ndarray) -> np.ndarray:
-    """Whether the class at each clip's last frame is right, [N] bool."""
-    return (trace.logits[:, -1].argmax(-1).numpy()) == labels
 
 
 @dataclass
