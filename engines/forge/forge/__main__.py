@@ -50,11 +50,12 @@ def main(arguments: list[str]) -> int:
             "clips": run.all_clips,
             "train": run.train,
             "gates": run.gates,
+            "choose": run.choose,
             "evaluate": run.evaluate,
             "export": lambda: run.export(args.out or out, command, args.generator, args.note),
         }
         for name, step in steps.items():
-            if args.stage in ("all", name):
+            if args.stage == name or (args.stage == "all" and name != "choose"):
                 step()
     except (ClipError, ValueError) as error:
         print(f"forge: {error}", file=sys.stderr)

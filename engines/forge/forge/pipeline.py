@@ -35,7 +35,8 @@ from .stream import Fires, Life, Policy, gate_confidence, run, softmax_confidenc
 from .train import Trainer
 from .trunk import Trunk
 
-STAGES = ("clips", "train", "gates", "evaluate", "export")
+STAGES = ("clips", "train", "gates", "choose", "evaluate", "export")
+"""`choose` is the end of `gates`, to be repeated alone."""
 NEVER = 2.0
 """A threshold that no probability reaches."""
 FEWER_OF, FEWER = 5, (0, 2, 4)
@@ -138,9 +139,9 @@ class Run:
         full_right = evaluate.right_at(full, labels)
         full_accuracy, full_frames = float(full_right[:, -1].mean()), float(full_right.mean())
         target = full_accuracy + self.recipe.drop_margin
-        every = range(heads.exits - 1)
+        every, fall = range(heads.exits - 1), self.recipe.gating.fall
         gate = self.pick(
-            sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, every), GATE_GRID),
+            sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, every, fall), GATE_GRID),
             target,
             full_frames,
         )
@@ -150,13 +151,13 @@ class Run:
                 v,
                 labels,
                 costs.backbone,
-                lambda t: self.policy(heads, t, every, softmax_confidence),
+                lambda t: self.policy(heads, t, every, confidence=softmax_confidence),
                 SOFTMAX_GRID,
             ),
             gate.accuracy,
             gate.frame_accuracy,
         )
-        policy = self.policy(heads, gate.threshold, every)
+        policy = self.policy(heads, gate.threshold, every, fall)
         trace = run(heads, v, policy)
         choice = {
             "thresholds": list(policy.thresholds),
@@ -167,7 +168,7 @@ class Run:
             "life": asdict(Life()),
         }
         if heads.exits == FEWER_OF:
-            fewer = sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, FEWER), GATE_GRID)
+            fewer = sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, FEWER, fall), GATE_GRID)
             choice["fewer_threshold"] = self.pick(fewer, target, full_frames).threshold
         if self.has("validation_streams"):
             footage, sv = self.clips("validation_streams"), self.features(trunk, heads, "validation_streams")
@@ -180,10 +181,11 @@ class Run:
 
     @staticmethod
     def policy(
-        heads: Heads, threshold: float, exits: Container[int], confidence: Fires = gate_confidence
+        heads: Heads, threshold: float, exits: Container[int], fall: float = 1.0, confidence: Fires = gate_confidence
     ) -> Policy:
-        """One threshold at these exits; the others are never taken before the last."""
-        return Policy(tuple(threshold if e in exits else NEVER for e in range(heads.exits - 1)), confidence)
+        """`threshold` at the first exit and `fall` times as much at every next; exits not in `exits` are not taken."""
+        levels = (round(threshold * fall**e, 6) for e in range(heads.exits - 1))
+        return Policy(tuple(level if e in exits else NEVER for e, level in enumerate(levels)), confidence)
 
     def evaluate(self) -> None:
         """Measure everything the card says: `results.json`."""
@@ -203,7 +205,8 @@ class Run:
             "clips": evaluate.clip_report(heads, v, test, costs, gated, softmax),
         }
         if heads.exits == FEWER_OF:
-            fewer = run(heads, v, self.policy(heads, choice["fewer_threshold"], FEWER))
+            fall = self.recipe.gating.fall
+            fewer = run(heads, v, self.policy(heads, choice["fewer_threshold"], FEWER, fall))
             results["fewer_exits"] = {**evaluate.summary(fewer, test.labels, costs), "exits": FEWER}
         if self.has("test_streams"):
             footage, sv = self.clips("test_streams"), self.features(trunk, heads, "test_streams")
