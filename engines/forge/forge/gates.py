@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from .config import Gating, Training, Tuning
 from .heads import Heads, betas, unroll
-from .stream import Policy, Trace, run
+from .stream import Policy, run
 from .train import exit_loss, one_cycle, random_path
 
 
@@ -151,11 +152,6 @@ def train_gates(heads: Heads, clips: Sequences, streams: Sequences | None, confi
     heads.requires_grad_(False)
 
 
-def final_right(trace: Trace, labels: np.ndarray) -> np.ndarray:
-    """Whether the class at each clip's last frame is right, [N] bool."""
-    return (trace.logits[:, -1].argmax(-1).numpy()) == labels
-
-
 @dataclass
 class Point:
     """One threshold on one split."""
@@ -164,6 +160,7 @@ class Point:
     accuracy: float
     cost: float
     """Mean share of the backbone's multiply-accumulates."""
+    frame_accuracy: float = 0.0
 
 
 def sweep(
@@ -173,8 +170,9 @@ def sweep(
     points = []
     for threshold in grid:
         trace = run(heads, v, policy(float(threshold)))
-        accuracy = final_right(trace, labels).mean()
-        points.append(Point(float(threshold), float(accuracy), float(cost[trace.exits.numpy()].mean())))
+        right = trace.logits.argmax(-1).numpy() == labels[:, None]
+        spent = float(cost[trace.exits.numpy()].mean())
+        points.append(Point(float(threshold), float(right[:, -1].mean()), spent, float(right.mean())))
     return points
 
 
@@ -189,4 +187,15 @@ def pick_threshold(points: list[Point], target: float) -> Point:
     if not good:
         return max(points, key=lambda p: (p.accuracy, -p.cost))
     return min(good, key=lambda p: (p.cost, p.threshold))
+
+
+def pick_steady_threshold(points: list[Point], target: float, frame_target: float) -> Point:
+    """The cheapest point that, with every higher threshold, reaches the target of clips and that of frames.
+
+    For few clips, of which some always come out right by chance at a low threshold. The highest
+    threshold if none does.
+    """
+    steady = sorted(points, key=lambda p: -p.threshold)
+    kept = list(takewhile(lambda p: p.accuracy >= target and p.frame_accuracy >= frame_target, steady))
+    return min(kept or steady[:1], key=lambda p: (p.cost, p.threshold))
 

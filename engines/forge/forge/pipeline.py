@@ -29,7 +29,7 @@ from .clips import ClipSet, generated
 from .config import Recipe
 from .export import Network, finish, head_macs, write
 from .features import adapter_outputs
-from .gates import GATE_GRID, SOFTMAX_GRID, Sequences, pick_threshold, sweep, train_gates, tune
+from .gates import GATE_GRID, SOFTMAX_GRID, Point, Sequences, pick_threshold, sweep, train_gates, tune
 from .heads import Heads
 from .stream import Fires, Life, Policy, gate_confidence, run, softmax_confidence
 from .train import Trainer
@@ -126,19 +126,26 @@ class Run:
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
 
+    def pick(self, points: list[Point], target: float, _frame_target: float) -> Point:
+        """The threshold for a target of clip accuracy, given that of frame accuracy too."""
+        return pick_threshold(points, target)
+
     def choose(self) -> None:
         """Thresholds, exit rates and the state's life, from the validation splits: `choice.json`."""
         trunk, heads = self.final()
         costs = evaluate.Costs.of(trunk, heads)
         v, labels = self.features(trunk, heads, "validation"), self.clips("validation").labels
         full = run(heads, v, Policy.always(heads.exits - 1, heads.exits))
-        full_accuracy = float(evaluate.right_at(full, labels)[:, -1].mean())
+        full_right = evaluate.right_at(full, labels)
+        full_accuracy, full_frames = float(full_right[:, -1].mean()), float(full_right.mean())
         target = full_accuracy + self.recipe.drop_margin
         every, fall = range(heads.exits - 1), self.recipe.gating.fall
-        gate = pick_threshold(
-            sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, every, fall), GATE_GRID), target
+        gate = self.pick(
+            sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, every, fall), GATE_GRID),
+            target,
+            full_frames,
         )
-        softmax = pick_threshold(
+        softmax = self.pick(
             sweep(
                 heads,
                 v,
@@ -148,6 +155,7 @@ class Run:
                 SOFTMAX_GRID,
             ),
             gate.accuracy,
+            gate.frame_accuracy,
         )
         policy = self.policy(heads, gate.threshold, every, fall)
         trace = run(heads, v, policy)
@@ -161,7 +169,7 @@ class Run:
         }
         if heads.exits == FEWER_OF:
             fewer = sweep(heads, v, labels, costs.backbone, lambda t: self.policy(heads, t, FEWER, fall), GATE_GRID)
-            choice["fewer_threshold"] = pick_threshold(fewer, target).threshold
+            choice["fewer_threshold"] = self.pick(fewer, target, full_frames).threshold
         if self.has("validation_streams"):
             footage, sv = self.clips("validation_streams"), self.features(trunk, heads, "validation_streams")
             lives = evaluate.lives(heads, sv, footage, policy)

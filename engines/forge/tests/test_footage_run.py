@@ -14,6 +14,7 @@ from forge.backbones import backbone
 from forge.footage import frozen, project, report
 from forge.footage.project import balanced, open_run
 from forge.footage.recipe import grid_of
+from forge.gates import Point, pick_steady_threshold
 from forge.trunk import Trunk
 from test_footage import write
 
@@ -118,6 +119,13 @@ def test_unusable_wishes_are_one_sentence(data, capsys):
         assert lines[-1].startswith("forge: ") and (words in lines[-1] or words == "shape")
     assert main(["--data", str(data / "set"), "--freeze", "--run", str(data / "r")]) == 2
     assert "--freeze needs --init" in capsys.readouterr().err
+
+
+def test_a_threshold_that_is_right_by_chance_is_not_picked():
+    told = [(0.3, 0.9, 0.2, 0.5), (0.5, 0.7, 0.4, 0.8), (0.7, 0.8, 0.6, 0.8), (0.9, 0.8, 0.8, 0.81)]
+    points = [Point(*p) for p in told]
+    assert pick_steady_threshold(points, 0.8, 0.8).threshold == 0.7
+    assert pick_steady_threshold(points, 0.95, 0.8).threshold == 0.9
 
 
 def test_intervals_are_those_of_groups():

@@ -28,7 +28,7 @@ from ..backbones import backbone
 from ..clips import ClipSet
 from ..config import Gating, Recipe
 from ..features import adapter_outputs
-from ..gates import Sequences, train_gates
+from ..gates import Point, Sequences, pick_steady_threshold, train_gates
 from ..heads import Heads
 from ..pipeline import Run, save_json
 from ..stream import Policy, run, softmax_confidence
@@ -45,7 +45,7 @@ STREAMS = {"validation_streams": ("validation", 31), "test_streams": ("test", 32
 """Split whose windows are joined, and the seed of their order."""
 GATE_STEPS = 100
 """Steps that train the gates: with few windows, more only learn them by heart."""
-FROZEN_DROPOUT = 0.5
+FROZEN_DROPOUT = 0.4
 """Of the adapters where they are all that adapts."""
 
 
@@ -210,6 +210,10 @@ class FootageRun(Run):
         heads.eval()
         torch.save(heads.state_dict(), self.folder / "heads.pt")
         self.choose()
+
+    def pick(self, points: list[Point], target: float, frame_target: float) -> Point:
+        """As `gates.pick_steady_threshold`: validation splits of footage are small."""
+        return pick_steady_threshold(points, target, frame_target)
 
     def gating(self, rows: int) -> Gating:
         """How the gates are trained on this many windows: about `GATE_STEPS` steps, however few there are."""

@@ -50,8 +50,8 @@ def recipe_of(args: Namespace) -> Recipe:
         clips=16 if args.freeze else 12,
         frames=max(2, args.window - args.window // 4) if args.freeze else min(7, args.window),
         trunk_rate=3e-4 if args.init else 2e-3,
-        heads_decay=5e-2 if args.freeze else 1e-2,
-        gain_noise=0.25 if args.freeze else 0.1,
+        heads_decay=3e-2 if args.freeze else 1e-2,
+        gain_noise=0.15 if args.freeze else 0.1,
         norm_steps=30,
         seed=args.seed,
     )
