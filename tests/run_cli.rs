@@ -253,6 +253,36 @@ fn an_interrupt_while_a_clip_opens_ends_the_run_with_an_empty_summary() {
 }
 
 #[test]
+fn a_reader_that_pauses_neither_stalls_the_run_nor_holds_up_its_end() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    let folder = clips.folder();
+    for threads in ["capture+infer+gate+sink", "capture,infer,gate,sink"] {
+        let mut child = run(&[
+            "--clip",
+            &folder,
+            "--loop",
+            "--json",
+            "--summary",
+            &file,
+            "--threads",
+            threads,
+            "--watchdog-ms",
+            "1500",
+        ]);
+        let _unread = child.stdout.take().unwrap();
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(child.try_wait().unwrap().is_none(), "a pause is no stall");
+        interrupt(&child);
+        let done = end(child);
+        let words = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(0), "{words}");
+        assert!(words.contains("lines found no receiver"), "{words}");
+        assert!(summary(&file).frames.results > 0);
+    }
+}
+
+#[test]
 fn lines_go_to_a_file_and_past_a_socket_that_nobody_reads() {
     let clips = Clips::new();
     let file = clips.at("lines.jsonl");
