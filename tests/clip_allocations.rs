@@ -51,7 +51,7 @@ fn allocations(path: &Path, options: ClipOptions) -> (usize, usize) {
         ..options
     };
     let mut source = ClipSource::open(path, options).unwrap();
-    source.start(3).unwrap();
+    source.start(3, &|| true).unwrap();
     let (mut frames, mut before) = (0, 0);
     loop {
         match source.next(u64::MAX).unwrap() {

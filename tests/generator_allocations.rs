@@ -36,7 +36,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations(options: CameraOptions) -> u64 {
     let mut camera = Generator::new(options).unwrap();
-    camera.start(2).unwrap();
+    camera.start(2, &|| true).unwrap();
     let before = ALLOCATIONS.get();
     for _ in 0..600 {
         match camera.next(now_ns() + 10_000_000_000) {

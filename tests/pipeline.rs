@@ -373,8 +373,12 @@ fn a_source_slower_than_the_bundle_is_reported() {
         fn info(&self) -> &e4::source::SourceInfo {
             &self.1
         }
-        fn start(&mut self, slots: usize) -> Result<(), e4::source::SourceError> {
-            self.0.start(slots)
+        fn start(
+            &mut self,
+            slots: usize,
+            wanted: &dyn Fn() -> bool,
+        ) -> Result<(), e4::source::SourceError> {
+            self.0.start(slots, wanted)
         }
         fn next(&mut self, deadline_ns: u64) -> Result<e4::source::Next, e4::source::SourceError> {
             self.0.next(deadline_ns)

@@ -6,6 +6,7 @@ use e4::config::Config;
 use e4::telemetry::Summary;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -49,6 +50,20 @@ fn end(mut child: Child) -> Output {
         status,
         stdout,
         stderr,
+    }
+}
+
+fn interrupt(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+}
+
+/// Waits for what a run that hangs never does.
+fn wait_for(done: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(120), "e4 hangs");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -202,15 +217,69 @@ fn an_interrupt_ends_an_endless_run_with_a_true_summary() {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     // `timeout -s INT` sends it twice: to the process and to its group.
     for _ in 0..2 {
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        interrupt(&child);
     }
     let done = end(child);
     reading.join().unwrap().unwrap();
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     assert!(summary(file).frames.results > 0);
+}
+
+#[test]
+fn an_interrupt_while_a_clip_opens_ends_the_run_with_an_empty_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (clip, hangs, begun, file) = (at("a.mp4"), at("hangs"), at("begun"), at("summary.json"));
+    fs::write(&clip, "for ffmpeg to look into").unwrap();
+    fs::write(&hangs, format!("#!/bin/sh\n: >{begun}\nexec sleep 1000\n")).unwrap();
+    fs::set_permissions(&hangs, fs::Permissions::from_mode(0o755)).unwrap();
+    let child = run(&[
+        "--clip",
+        &clip,
+        "--ffmpeg",
+        &hangs,
+        "--ffmpeg-timeout",
+        "1000",
+        "--summary",
+        &file,
+    ]);
+    wait_for(|| Path::new(&begun).exists());
+    interrupt(&child);
+    let done = end(child);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert_eq!(summary(file).frames.captured, 0);
+}
+
+#[test]
+fn a_reader_that_pauses_neither_stalls_the_run_nor_holds_up_its_end() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    let folder = clips.folder();
+    for threads in ["capture+infer+gate+sink", "capture,infer,gate,sink"] {
+        let mut child = run(&[
+            "--clip",
+            &folder,
+            "--loop",
+            "--json",
+            "--summary",
+            &file,
+            "--threads",
+            threads,
+            "--watchdog-ms",
+            "1500",
+        ]);
+        let _unread = child.stdout.take().unwrap();
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(child.try_wait().unwrap().is_none(), "a pause is no stall");
+        interrupt(&child);
+        let done = end(child);
+        let words = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(0), "{words}");
+        assert!(words.contains("lines found no receiver"), "{words}");
+        assert!(summary(&file).frames.results > 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sink stage allocates nothing for a frame, whatever its outputs.
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
-use e4::pipeline::{ResultSink, Sink, SinkSetup};
+use e4::pipeline::{ResultSink, Sink, SinkSetup, Stop};
 use e4::telemetry::output::{DatagramOutput, FileOutput};
 use e4::telemetry::{ExitRecord, FrameResult, MAX_EXITS};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -73,7 +73,7 @@ fn a_thousand_frames_without_an_allocation() {
         segment_macs: vec![1, 2, 3, 4, 5],
         drops: Arc::default(),
         outputs: vec![
-            Box::new(FileOutput::create(&folder.path().join("lines.jsonl")).unwrap()),
+            Box::new(FileOutput::create(&folder.path().join("lines.jsonl"), &Stop::new()).unwrap()),
             Box::new(DatagramOutput::open(&receiver).unwrap()),
         ],
         status: None,

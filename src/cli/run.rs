@@ -121,9 +121,9 @@ impl RunArgs {
 /// Builds the pipeline and runs it until its source ends, a signal comes or
 /// nobody reads its output any more.
 fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
-    let (pipeline, notices) = Pipeline::from_config(config, placement)?;
-    notices.iter().for_each(|notice| complain(notice));
     let stop = Stop::new();
+    let (pipeline, notices) = Pipeline::from_config(config, placement, &stop)?;
+    notices.iter().for_each(|notice| complain(notice));
     end_on_signals(&stop)?;
     let drops = pipeline.drops();
     pipeline.run(&stop).map_err(|error| RunError::Pipeline {

@@ -63,9 +63,10 @@ pub(super) enum Step {
 }
 
 impl Capture {
-    /// Starts the source. Sentences for the user come back.
+    /// Starts the source, or gives up once the run is to end. Sentences for the
+    /// user come back.
     pub fn start(&mut self, slots: usize) -> Result<Vec<String>, SourceError> {
-        self.source.start(slots)?;
+        self.source.start(slots, &|| !self.stop.is_raised())?;
         let info = self.source.info();
         if !info.labels.is_empty() && info.labels != self.labels {
             let class = |name| self.labels.iter().position(|l| l == name);

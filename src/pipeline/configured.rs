@@ -1,6 +1,6 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
-use super::{Pipeline, Placement, Sink, SinkSetup};
+use super::{Pipeline, Placement, Sink, SinkSetup, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::bundle::{Bundle, BundleError};
@@ -9,7 +9,7 @@ use crate::gates::{Gates, GatesError};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::{FrameSource, SourceError};
-use crate::telemetry::output::{DatagramOutput, FileOutput, Stdout};
+use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
@@ -55,13 +55,15 @@ pub enum SetupError {
 
 impl Pipeline<Sink> {
     /// A pipeline as `config` says, on threads as `placement` says. Sentences for
-    /// the user come with it.
+    /// the user come with it. `stop` is the one to run it with: it tells the
+    /// outputs not to wait for their reader any longer.
     ///
     /// # Errors
     /// At the first part that cannot be opened.
     pub fn from_config(
         config: &Config,
         placement: Placement,
+        stop: &Stop,
     ) -> Result<(Self, Vec<String>), SetupError> {
         let bundle = Bundle::open(or_shipped(
             config.bundle.path.as_deref(),
@@ -78,7 +80,7 @@ impl Pipeline<Sink> {
             labels: bundle.manifest().labels.clone(),
             segment_macs: bundle.manifest().segments.iter().map(|s| s.macs).collect(),
             drops: drops.clone(),
-            outputs: outputs(config)?,
+            outputs: outputs(config, stop)?,
             status: status(config),
             endless: config.source.kind == SourceKind::Generator,
         });
@@ -176,19 +178,20 @@ fn nanoseconds(seconds: f64) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn outputs(config: &Config) -> Result<Vec<Box<dyn Output>>, SetupError> {
+fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupError> {
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
-    if config.sink.lines_on_stdout() {
-        outputs.push(Box::new(Stdout));
-    }
     let refused = |path: &Path, source| SetupError::Output {
         to: path.display().to_string(),
         source,
     };
+    if config.sink.lines_on_stdout() {
+        let stdout = FileOutput::stdout(stop).map_err(|e| refused(Path::new("stdout"), e))?;
+        outputs.push(Box::new(stdout));
+    }
     match &config.sink.output {
         OutputTo::None | OutputTo::Stdout => {}
         OutputTo::File(path) => {
-            let file = FileOutput::create(path).map_err(|e| refused(path, e))?;
+            let file = FileOutput::create(path, stop).map_err(|e| refused(path, e))?;
             outputs.push(Box::new(file));
         }
         OutputTo::Datagram(path) => {

@@ -6,7 +6,8 @@
 //! failure; results that come after that are counted all the same.
 //!
 //! Not guaranteed: that a file or standard output takes a line at once. Only a
-//! datagram never waits.
+//! datagram never waits. Waiting for a reader holds the stages up without being a
+//! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
 use crate::monotonic::now_ns;

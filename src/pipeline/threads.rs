@@ -74,13 +74,15 @@ impl Heartbeats {
     }
 
     /// The stage furthest down the chain that has been busy for too long: what
-    /// waits for it upstream is not the cause.
-    fn stalled(&self, limit_ns: u64) -> Option<(Stage, u64)> {
+    /// waits for it upstream is not the cause. Nor is a stage the cause of what
+    /// the reader of the results held up.
+    fn stalled(&self, limit_ns: u64, stop: &Stop) -> Option<(Stage, u64)> {
         let now = now_ns();
+        let counted_from = stop.held_up_until_ns(now);
         Stage::ALL
             .into_iter()
             .rev()
-            .map(|stage| (stage, self.0[stage as usize].busy_for_ns(now)))
+            .map(|stage| (stage, self.0[stage as usize].busy_for_ns(now, counted_from)))
             .find(|&(_, busy_ns)| busy_ns > limit_ns)
     }
 }
@@ -170,7 +172,7 @@ fn supervise<S>(
                 stop.raise();
             }
         }
-        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns) {
+        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns, stop) {
             stop.raise();
             return Err(PipelineError::Stalled {
                 stage,

@@ -50,9 +50,13 @@ pub trait FrameSource: Send + Debug {
 
     /// Makes ready `slots` frame slots and starts the flow of frames.
     ///
+    /// A source that has to wait here asks `wanted` every 50 ms or more often,
+    /// and once that says false gives up early, with `Ok`: nobody will call
+    /// [`next`](Self::next) then.
+    ///
     /// # Errors
     /// When the source cannot deliver a single frame.
-    fn start(&mut self, slots: usize) -> Result<(), SourceError>;
+    fn start(&mut self, slots: usize, wanted: &dyn Fn() -> bool) -> Result<(), SourceError>;
 
     /// The next frame, waiting for it until `deadline_ns` of
     /// [`crate::monotonic::now_ns`] at most.

@@ -2,15 +2,32 @@
 //!
 //! Guarantees: writing allocates nothing; a datagram never waits, whether its
 //! receiver is slow, absent or gone for a while, and what it misses is counted.
-//! Standard output and files wait as long as the system makes them; each line is
-//! one system call (1-2 us), so that a reader sees it at once and a crash loses
-//! none.
+//! Standard output and named pipes wait for a reader that pauses, until the run is
+//! asked to end: then for 300 ms in all, and what is left is counted. A regular
+//! file waits as long as the system makes it. Each line is one system call
+//! (1-2 us), or two where somebody reads, so that it is seen at once and a crash
+//! loses none.
+//!
+//! Not guaranteed: a terminal that takes a part of a line and then no more blocks
+//! until it does.
 
+use crate::monotonic::now_ns;
+use crate::pipeline::Stop;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+
+/// Longest wait for a reader before the request to end is looked at, in ms.
+const STEP_MS: u8 = 50;
+/// Time that a reader is given once the run is asked to end.
+const PATIENCE_NS: u64 = 300_000_000;
+/// A pipe that has room takes this much at once (`PIPE_BUF`).
+const AT_ONCE: usize = 4096;
 
 /// Takes lines, each with its newline.
 pub trait Output: Send + Debug {
@@ -36,51 +53,99 @@ pub trait Output: Send + Debug {
     }
 }
 
-/// Standard output, a line at a time.
-#[derive(Debug, Default)]
-pub struct Stdout;
-
-impl Output for Stdout {
-    fn name(&self) -> String {
-        "standard output".into()
-    }
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        io::stdout().write_all(line)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush()
-    }
-}
-
-/// A file, written anew.
+/// Standard output, or a file written anew; a line at a time.
 #[derive(Debug)]
 pub struct FileOutput {
-    path: PathBuf,
+    name: String,
     file: File,
+    stop: Stop,
+    /// A reader may make us wait.
+    read_by_others: bool,
+    /// Until when a reader is waited for, once the run is asked to end.
+    give_up_ns: Option<u64>,
+    /// The reader was given up.
+    given_up: bool,
+    unsent: u64,
 }
 
 impl FileOutput {
-    /// Creates `path` or empties it.
+    /// Creates `path` or empties it. `stop` is that of the run.
     ///
     /// # Errors
     /// The system's.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path, stop: &Stop) -> io::Result<Self> {
+        Self::new(path.display().to_string(), File::create(path)?, stop)
+    }
+
+    /// Standard output. `stop` is that of the run.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn stdout(stop: &Stop) -> io::Result<Self> {
+        let file = io::stdout().as_fd().try_clone_to_owned()?.into();
+        Self::new("standard output".into(), file, stop)
+    }
+
+    fn new(name: String, file: File, stop: &Stop) -> io::Result<Self> {
         Ok(Self {
-            path: path.to_owned(),
-            file: File::create(path)?,
+            name,
+            read_by_others: !file.metadata()?.is_file(),
+            file,
+            stop: stop.clone(),
+            give_up_ns: None,
+            given_up: false,
+            unsent: 0,
         })
+    }
+
+    /// Waits for the reader to make room; false when it is given up.
+    fn room(&mut self) -> io::Result<bool> {
+        if !self.read_by_others || is_ready(&self.file, 0)? {
+            return Ok(true);
+        }
+        let stop = self.stop.clone();
+        stop.while_reader_waits(|| {
+            while !is_ready(&self.file, STEP_MS)? {
+                let now = now_ns();
+                if stop.is_raised() && now >= *self.give_up_ns.get_or_insert(now + PATIENCE_NS) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+}
+
+/// Whether a write would not wait, or would fail at once; within `wait_ms`.
+fn is_ready(file: &File, wait_ms: u8) -> io::Result<bool> {
+    let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    match poll(&mut fds, PollTimeout::from(wait_ms)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 impl Output for FileOutput {
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.name.clone()
     }
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.write_all(line)
+        for part in line.chunks(AT_ONCE) {
+            self.given_up = self.given_up || !self.room()?;
+            if self.given_up {
+                self.unsent += 1;
+                return Ok(());
+            }
+            self.file.write_all(part)?;
+        }
+        Ok(())
     }
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+    fn unsent(&self) -> u64 {
+        self.unsent
     }
 }
 
@@ -132,6 +197,7 @@ impl Output for DatagramOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
 
     #[test]
     fn a_datagram_without_a_receiver_is_counted_and_a_late_one_is_served() {
@@ -173,15 +239,56 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines.jsonl");
         std::fs::write(&path, "old").unwrap();
-        let mut output = FileOutput::create(&path).unwrap();
+        let mut output = FileOutput::create(&path, &Stop::new()).unwrap();
         output.write(b"{}\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
         assert_eq!(output.name(), path.display().to_string());
     }
 
+    /// A pipe that is full, and its reader.
+    fn blocked(stop: &Stop) -> (FileOutput, io::PipeReader) {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(writer.try_clone().unwrap()));
+        while is_ready(&file, 0).unwrap() {
+            writer.write_all(&[b'x'; AT_ONCE]).unwrap();
+        }
+        (FileOutput::new("pipe".into(), file, stop).unwrap(), reader)
+    }
+
+    #[test]
+    fn a_reader_that_pauses_is_no_stall_and_gets_every_line() {
+        let stop = Stop::new();
+        let (mut output, mut reader) = blocked(&stop);
+        let watched = stop.clone();
+        let reading = std::thread::spawn(move || {
+            // Until then nobody reads.
+            while watched.held_up_until_ns(1) == 0 {
+                std::thread::yield_now();
+            }
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        output.write(b"kept\n").unwrap();
+        assert_eq!(output.unsent(), 0);
+        drop(output);
+        assert!(reading.join().unwrap().ends_with(b"xkept\n"));
+    }
+
+    #[test]
+    fn a_reader_that_pauses_does_not_hold_up_a_run_that_is_to_end() {
+        let stop = Stop::new();
+        let (mut output, _reader) = blocked(&stop);
+        stop.raise();
+        for _ in 0..1000 {
+            output.write(b"lost\n").unwrap();
+        }
+        assert_eq!(output.unsent(), 1000);
+    }
+
     #[test]
     fn a_full_device_is_an_error() {
-        let Ok(mut output) = FileOutput::create(Path::new("/dev/full")) else {
+        let Ok(mut output) = FileOutput::create(Path::new("/dev/full"), &Stop::new()) else {
             println!("skipped: no /dev/full here");
             return;
         };

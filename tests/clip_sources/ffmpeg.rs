@@ -220,7 +220,7 @@ fn motion_jpeg_as_ffmpeg_writes_it_is_read_here() {
             ..ClipOptions::default()
         };
         let mut source = ClipSource::open(&clip, options).unwrap();
-        source.start(2).unwrap();
+        source.start(2, &|| true).unwrap();
         let mut frames = 0;
         while let Next::Frame(slot) = source.next(u64::MAX).unwrap() {
             for (byte, expected) in slot.data.iter().zip([0xC0, 0x60, 0x20].iter().cycle()) {
@@ -440,7 +440,7 @@ fn a_hanging_child_does_not_hold_up_the_caller() {
         ..stand_in(&dir, &format!("{script}; exec sleep 1000"))
     };
     let mut source = ClipSource::open(&clip, options).unwrap();
-    source.start(2).unwrap();
+    source.start(2, &|| true).unwrap();
     let mut idle = 0;
     while idle < 3 {
         match source.next(now_ns() + 20_000_000).unwrap() {
@@ -469,7 +469,7 @@ fn holder_of_a_child() {
     };
     let mut source = ClipSource::open(&clip, options).unwrap();
     // The thread that asks for the child ends at once; the child must not.
-    let mut source = std::thread::spawn(move || source.start(2).map(|()| source))
+    let mut source = std::thread::spawn(move || source.start(2, &|| true).map(|()| source))
         .join()
         .unwrap()
         .unwrap();

@@ -247,7 +247,7 @@ fn real_time_holds_each_frame_until_its_media_time() {
         ..ClipOptions::default()
     };
     let mut source = ClipSource::open(&path, options).unwrap();
-    source.start(2).unwrap();
+    source.start(2, &|| true).unwrap();
     let begun = now_ns();
     let Ok(Next::Frame(first)) = source.next(u64::MAX) else {
         panic!()
@@ -274,7 +274,7 @@ fn a_source_without_a_free_slot_says_so_and_goes_on() {
     let dir = Scratch::new();
     let path = dir.file("a.y4m", &y4m("W4 H4 F50:1 Cmono", 16, 3));
     let mut source = ClipSource::open(&path, ClipOptions::default()).unwrap();
-    source.start(2).unwrap();
+    source.start(2, &|| true).unwrap();
     let mut take = || match source.next(u64::MAX).unwrap() {
         Next::Frame(slot) => Some(slot),
         Next::Starved => None,
@@ -307,7 +307,7 @@ fn y4m_comes_through_a_pipe_without_waiting_past_the_deadline() {
         pipe.write_all(&file[6000..]).unwrap();
     });
     let mut source = ClipSource::open(&path, ClipOptions::default()).unwrap();
-    source.start(2).unwrap();
+    source.start(2, &|| true).unwrap();
     let Ok(Next::Frame(first)) = source.next(u64::MAX) else {
         panic!()
     };

@@ -105,13 +105,13 @@ fn a_source_can_be_started_again() {
     let clip = dir.file("1.y4m", &y4m("W4 H4 F25:1 Cmono", 16, 2));
     let mut source = ClipSource::open(&clip, ClipOptions::default()).unwrap();
     for _ in 0..3 {
-        source.start(2).unwrap();
+        source.start(2, &|| true).unwrap();
         let e4::source::Next::Frame(slot) = source.next(u64::MAX).unwrap() else {
             panic!()
         };
         assert_eq!((slot.data[0], slot.meta.sequence), (16, 0));
         // A slot of an earlier start is not taken for one of this.
-        source.start(2).unwrap();
+        source.start(2, &|| true).unwrap();
         source.release(slot);
     }
 }

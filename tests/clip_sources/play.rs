@@ -23,7 +23,7 @@ pub fn play(path: &Path) -> Result<Played, SourceError> {
 /// Plays `path` as `options` say.
 pub fn play_with(path: &Path, options: ClipOptions) -> Result<Played, SourceError> {
     let mut source = ClipSource::open(path, options)?;
-    source.start(2)?;
+    source.start(2, &|| true)?;
     let mut played = Played::default();
     loop {
         match source.next(u64::MAX)? {

@@ -94,7 +94,7 @@ impl FrameSource for Scripted {
         &self.info
     }
 
-    fn start(&mut self, slots: usize) -> Result<(), SourceError> {
+    fn start(&mut self, slots: usize, _wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
         self.free = SlotPool::new(slots, 40 * 40).1;
         self.started_ns = now_ns();
         self.log

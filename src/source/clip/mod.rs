@@ -19,7 +19,7 @@
 //! use e4::source::{FrameSource, Next};
 //!
 //! let mut clip = ClipSource::open("walk.y4m".as_ref(), ClipOptions::default())?;
-//! clip.start(2)?;
+//! clip.start(2, &|| true)?;
 //! while let Next::Frame(slot) = clip.next(u64::MAX)? {
 //!     println!("{} ns: {} bytes", slot.meta.timestamp_ns, slot.data.len());
 //!     clip.release(slot);

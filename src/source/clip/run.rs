@@ -18,6 +18,10 @@ use std::time::Duration;
 /// claims does not take the memory of all slots at once.
 const MAX_AHEAD: usize = 64 << 20;
 
+/// Longest wait for the first frame before the caller is asked whether it still
+/// wants one.
+const START_STEP_NS: u64 = 50_000_000;
+
 /// A clip file, or the clips of a folder by name.
 ///
 /// `sequence` and `timestamp_ns` rise over all clips and passes; `clip` counts
@@ -298,7 +302,7 @@ impl FrameSource for ClipSource {
 
     /// Reads up to the first whole frame, so that a source without one fails
     /// here.
-    fn start(&mut self, slots: usize) -> Result<(), SourceError> {
+    fn start(&mut self, slots: usize, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
         (self.reader, self.idle, self.filling, self.ready) = (None, None, None, None);
         self.early.clear();
         self.reported.fill(false);
@@ -311,7 +315,10 @@ impl FrameSource for ClipSource {
         let (pool, free) = SlotPool::new(slots.max(1), largest.min(MAX_AHEAD));
         (self.pool, self.free) = (Some(pool), free);
         let first = loop {
-            match self.step(u64::MAX) {
+            if !wanted() {
+                return Ok(());
+            }
+            match self.step(now_ns().saturating_add(START_STEP_NS)) {
                 Event::Ready(slot) => break slot,
                 Event::End => return Err(self.nothing()),
                 Event::Pending | Event::Starved => {}

@@ -114,7 +114,7 @@ impl FrameSource for Generator {
         &self.info
     }
 
-    fn start(&mut self, slots: usize) -> Result<(), SourceError> {
+    fn start(&mut self, slots: usize, _wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
         self.film.prepare();
         let (_, free) = SlotPool::new(slots, self.film.frame_len());
         self.rolling = Some(Rolling::new(free, self.options.live));

@@ -8,7 +8,7 @@ fn camera(options: CameraOptions) -> Generator {
         ..options
     })
     .unwrap();
-    camera.start(3).unwrap();
+    camera.start(3, &|| true).unwrap();
     camera
 }
 
@@ -40,7 +40,7 @@ fn every_format_fills_its_frame_and_says_so() {
             ..CameraOptions::default()
         })
         .unwrap();
-        generator.start(1).unwrap();
+        generator.start(1, &|| true).unwrap();
         let slot = frame(&mut generator);
         assert_eq!(Some(slot.data.len()), format.frame_len(33, 17));
         let meta = slot.meta;
@@ -215,6 +215,6 @@ fn it_starts_again_from_the_beginning() {
         ..CameraOptions::default()
     });
     let first = frame(&mut camera);
-    camera.start(3).unwrap();
+    camera.start(3, &|| true).unwrap();
     assert_eq!(frame(&mut camera).data, first.data);
 }
