@@ -118,6 +118,6 @@ fn the_shipped_clips_leave_the_shipped_network_at_several_depths() {
     );
     assert_eq!(summary.frames.captured, summary.frames.results);
     let accuracy = summary.accuracy.expect("the shipped clips are labelled");
-    assert!(accuracy.clip.unwrap() >= 0.85, "{accuracy:?}");
+    assert!(accuracy.clip >= 0.85, "{accuracy:?}");
     assert!(table.contains("accuracy"), "{table}");
 }

@@ -1,6 +1,7 @@
 //! `e4 bundle check`: verifies a bundle and proves that the CPU engine and the
 //! gates compute from it what the trainer computed.
 
+use super::complain;
 use crate::engine::bundle::{Bundle as BundleDir, BundleError};
 use crate::engine::check::{FeatureError, TOLERANCE, golden_features};
 use crate::engine::cpu::CpuEngine;
@@ -42,13 +43,13 @@ impl Bundle {
         let report = match check(dir) {
             Ok(report) => report,
             Err(error) => {
-                eprintln!("e4: {error}");
+                complain("e4 bundle", &error);
                 return ExitCode::from(error.exit_code());
             }
         };
         match print(&report, *json) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("e4: stdout: {error}");
+                complain("e4 bundle", &format_args!("standard output: {error}"));
                 ExitCode::FAILURE
             }
             _ if report.equal => ExitCode::SUCCESS,

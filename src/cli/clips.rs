@@ -1,6 +1,7 @@
 //! `e4 clips`: writes labelled clips of generated scenes as Y4M files, with
 //! `labels.csv` beside them.
 
+use super::complain;
 use crate::source::generator::y4m::Y4mWriter;
 use crate::source::generator::{Action, Painter, Script, yuv};
 use crate::tensor::PixelFormat;
@@ -61,6 +62,9 @@ pub enum ClipsError {
         /// The folder.
         path: PathBuf,
     },
+    /// There are no such clips.
+    #[error("--first and --count together go beyond the last clip of a seed")]
+    TooFar,
     /// It is not a folder.
     #[error("--out {path} is not a folder", path = path.display())]
     NotFolder {
@@ -84,9 +88,11 @@ impl Clips {
         match self.write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("e4 clips: {error}");
+                complain("e4 clips", &error);
                 match error {
-                    ClipsError::NotEmpty { .. } | ClipsError::NotFolder { .. } => ExitCode::from(2),
+                    ClipsError::NotEmpty { .. }
+                    | ClipsError::NotFolder { .. }
+                    | ClipsError::TooFar => ExitCode::from(2),
                     ClipsError::Io { .. } => ExitCode::FAILURE,
                 }
             }
@@ -98,6 +104,9 @@ impl Clips {
     /// # Errors
     /// When the folder is not empty or cannot be written to.
     pub fn write(&self) -> Result<(), ClipsError> {
+        if self.first.checked_add(self.count).is_none() {
+            return Err(ClipsError::TooFar);
+        }
         prepare(&self.out, self.force)?;
         let path = self.out.join("labels.csv");
         let mut labels = create(&path)?;
@@ -110,11 +119,12 @@ impl Clips {
             let (action, difficulty) = studio.write(index, &self.out.join(&name))?;
             writeln!(labels, "{name},{},{difficulty:.4}", action.name()).map_err(at(&path))?;
             if progress && (done % 16 == 15 || done + 1 == self.count) {
-                eprint!("\r{} of {} clips", done + 1, self.count);
+                // Progress that cannot be shown is no reason to stop.
+                let _ = write!(io::stderr(), "\r{} of {} clips", done + 1, self.count);
             }
         }
         if progress {
-            eprintln!();
+            let _ = writeln!(io::stderr());
         }
         labels.flush().map_err(at(&path))
     }

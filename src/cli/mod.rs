@@ -6,6 +6,8 @@ pub mod flags;
 pub mod run;
 
 use clap::{Parser, Subcommand};
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Real-time, energy-aware video analytics with early exits.
@@ -37,10 +39,34 @@ pub fn main() -> ExitCode {
             Command::Clips(clips) => clips.run(),
             Command::Bundle(bundle) => bundle.run(),
         },
-        Err(error) => {
+        Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.
-            let _ = error.print();
-            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+            let _ = asked.print();
+            ExitCode::SUCCESS
         }
+        Err(error) => {
+            complain("e4", &sentence(&error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Says a sentence to the user. Standard error may be closed; there is nobody to
+/// tell then.
+fn complain(who: &str, sentence: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "{who}: {sentence}");
+}
+
+/// A usage error in one line: what is wrong and, where there is one, the hint.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let mut parts = text
+        .split("\n\n")
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let what = parts.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
+    match parts.find_map(|part| part.strip_prefix("tip: ").map(str::to_owned)) {
+        Some(tip) => format!("{what}; {tip}"),
+        None => format!("{what}; see --help"),
     }
 }

@@ -4,6 +4,7 @@
 //! the JSON lines and nothing else, or with `--summary -` the summary. Words
 //! about the run go to standard error.
 
+use super::complain;
 use super::flags::RunArgs;
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Exit code of a run that is done.
 const DONE: u8 = 0;
+/// Who speaks.
+const NAME: &str = "e4 run";
 /// Exit code of a run that failed.
 const FAILED: u8 = 1;
 /// Exit code of input that cannot be used.
@@ -86,7 +89,7 @@ impl RunArgs {
         match self.carry_out() {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                complain(&error);
+                complain(NAME, &error);
                 ExitCode::from(error.code())
             }
         }
@@ -112,7 +115,7 @@ impl RunArgs {
         } = execute(&config, placement)?;
         let mut report = sink.finish();
         report.gaps = source_gaps;
-        notices.iter().for_each(|notice| complain(notice));
+        notices.iter().for_each(|notice| complain(NAME, notice));
         let code = source_troubles(&damage, &report.drops).max(engine_troubles(&engine_failures));
         deliver(&config, &report, code)
     }
@@ -123,7 +126,7 @@ impl RunArgs {
 fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
     let stop = Stop::new();
     let (pipeline, notices) = Pipeline::from_config(config, placement, &stop)?;
-    notices.iter().for_each(|notice| complain(notice));
+    notices.iter().for_each(|notice| complain(NAME, notice));
     end_on_signals(&stop)?;
     let drops = pipeline.drops();
     pipeline.run(&stop).map_err(|error| RunError::Pipeline {
@@ -150,20 +153,21 @@ fn end_on_signals(stop: &Stop) -> Result<(), ctrlc::Error> {
 /// Says what of the source could not be read; returns the exit code.
 fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
     for error in &damage.reports {
-        complain(error);
+        complain(NAME, error);
     }
     let more = damage.count.saturating_sub(damage.reports.len() as u64);
     if more > 0 {
-        complain(&format_args!(
-            "{more} more parts of the source could not be read"
-        ));
+        complain(
+            NAME,
+            &format_args!("{more} more parts of the source could not be read"),
+        );
     }
     let undecodable = drops.dropped(DropReason::Undecodable);
     let usable = drops.captured() > undecodable;
     match damage.count {
         0 if usable || undecodable == 0 => DONE,
         0 => {
-            complain(&"not one frame of the source can be decoded");
+            complain(NAME, &"not one frame of the source can be decoded");
             BAD_INPUT
         }
         _ if usable => FAILED,
@@ -176,10 +180,11 @@ fn engine_troubles((error, frames): &(Option<EngineError>, u64)) -> u8 {
     let Some(error) = error else {
         return DONE;
     };
-    complain(&format_args!(
-        "{error}; {frames} frames were lost to such failures"
-    ));
-    FAILED
+    complain(
+        NAME,
+        &format_args!("{error}; {frames} frames were lost to such failures"),
+    );
+    if *frames == 0 { DONE } else { FAILED }
 }
 
 /// Writes the summary and the table. Returns the exit code.
@@ -233,9 +238,4 @@ fn say(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
-}
-
-fn complain(sentence: &dyn std::fmt::Display) {
-    // Standard error may be closed; there is nobody to tell then.
-    let _ = writeln!(io::stderr(), "e4 run: {sentence}");
 }

@@ -31,7 +31,7 @@ pub struct SinkSetup {
     pub outputs: Vec<Box<dyn Output>>,
     /// The live status line, if there is one.
     pub status: Option<StatusLine>,
-    /// The source is an endless stream, without clips to be judged.
+    /// The source is an endless stream: its actions are judged, not its clips.
     pub endless: bool,
 }
 

@@ -54,6 +54,9 @@ pub struct Latencies {
     pub by_exit: Vec<Histogram<u64>>,
 }
 
+/// A clip; in an endless stream, frames of one label in a row.
+type Stretch = (u32, Option<u16>);
+
 /// The running totals of a run.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
@@ -62,7 +65,7 @@ pub struct Aggregate {
     latencies: Latencies,
     frames: Tally,
     clips: Tally,
-    clip: Option<(u32, Option<bool>)>,
+    clip: Option<(Stretch, Option<bool>)>,
     endless: bool,
     span_ns: Option<(u64, u64)>,
 }
@@ -91,7 +94,8 @@ impl Aggregate {
         }
     }
 
-    /// The frames are those of an endless stream: it has no clips to be judged.
+    /// The frames are those of an endless stream: what counts as a clip is each
+    /// action, from one change of the label to the next.
     #[must_use]
     pub fn endless(mut self, endless: bool) -> Self {
         self.endless = endless;
@@ -125,10 +129,11 @@ impl Aggregate {
         if let Some(right) = right {
             self.frames.count(right);
         }
+        let stretch = (result.clip, result.label.filter(|_| self.endless));
         match &mut self.clip {
-            Some((clip, last)) if *clip == result.clip => *last = right.or(*last),
+            Some((clip, last)) if *clip == stretch => *last = right.or(*last),
             other => {
-                if let Some((_, Some(right))) = other.replace((result.clip, right)) {
+                if let Some((_, Some(right))) = other.replace((stretch, right)) {
                     self.clips.count(right);
                 }
             }
@@ -163,12 +168,9 @@ impl Aggregate {
         self.frames
     }
 
-    /// Right clips, the one under way included; none in an endless stream.
+    /// Right clips, the one under way included.
     #[must_use]
     pub fn clip_accuracy(&self) -> Tally {
-        if self.endless {
-            return Tally::default();
-        }
         let mut clips = self.clips;
         if let Some((_, Some(right))) = self.clip {
             clips.count(right);
@@ -268,13 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_stream_is_judged_by_frames_alone() {
+    fn in_an_endless_stream_each_action_is_judged_at_its_last_frame() {
         let mut totals = aggregate().endless(true);
-        let mut result = frame(0);
-        (result.class, result.label) = (0, Some(0));
-        totals.record(&result);
-        assert_eq!(totals.clip_accuracy().share(), None);
-        assert_eq!(totals.frame_accuracy().share(), Some(1.0));
+        for (label, class) in [(0, 1), (0, 0), (1, 0), (1, 1), (0, 1)] {
+            let mut result = frame(0);
+            (result.class, result.label) = (class, Some(label));
+            totals.record(&result);
+        }
+        let clips = totals.clip_accuracy();
+        assert_eq!((clips.right, clips.labelled), (2, 3));
     }
 
     #[test]

@@ -49,9 +49,9 @@ pub struct Frames {
 /// Shares of right answers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// Clips whose class at the last result is right; `None` in an endless
-    /// stream.
-    pub clip: Option<f64>,
+    /// Clips whose class at the last result is right; in an endless stream,
+    /// actions.
+    pub clip: f64,
     /// Frames whose class is right.
     pub frame: f64,
 }
@@ -121,7 +121,9 @@ impl Summary {
                 .zip(totals.exits())
                 .map(|(n, &c)| (i32::to_string(&n), c))
                 .collect(),
-            accuracy: frame.map(|frame| Accuracy { clip, frame }),
+            accuracy: frame
+                .zip(clip)
+                .map(|(frame, clip)| Accuracy { clip, frame }),
             macs_share: totals.macs_share(),
             latency_us: LatencyUs {
                 tensor: Percentiles::of(&times.tensor),
