@@ -371,6 +371,30 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn an_output_that_is_the_clip_or_the_summary_is_refused_and_left_whole() {
+    let clips = Clips::new();
+    let folder = clips.folder();
+    let clip = format!("{folder}/clip_000000.y4m");
+    let whole = fs::read(&clip).unwrap();
+    let (link, new) = (clips.at("link.jsonl"), clips.at("new"));
+    std::os::unix::fs::symlink(&clip, &link).unwrap();
+    for (source, flag) in [
+        (&clip, "--output"),
+        (&clip, "--summary"),
+        (&folder, "--output"),
+    ] {
+        let words = format!("{flag} {link} would overwrite the file of --clip");
+        refused(&["--clip", source, flag, &link], &words);
+        assert_eq!(fs::read(&clip).unwrap(), whole);
+    }
+    refused(
+        &["--clip", &clip, "--output", &new, "--summary", &new],
+        "would overwrite the file of --summary",
+    );
+    assert!(!Path::new(&new).exists());
+}
+
+#[test]
 fn a_bundle_that_is_not_there_is_named() {
     let child = e4().args(["run", "--bundle", "/nowhere"]).spawn().unwrap();
     let done = end(child);

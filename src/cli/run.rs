@@ -208,7 +208,7 @@ fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
     };
     shown.map_err(RunError::Stdout)?;
     if let OutputEnd::Failed(reason) = &report.output {
-        complain(reason);
+        complain(NAME, reason);
         return Ok(FAILED);
     }
     Ok(code)

@@ -1,5 +1,6 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
+use super::targets::{self, Overwrites};
 use super::{Pipeline, Placement, Sink, SinkSetup, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
@@ -33,6 +34,9 @@ pub enum SetupError {
     /// The generator is asked for what it cannot do.
     #[error(transparent)]
     Camera(#[from] CameraError),
+    /// A file has two uses.
+    #[error(transparent)]
+    Overwrites(#[from] Overwrites),
     /// An output cannot be opened.
     #[error("--output {to}: {source}")]
     Output {
@@ -65,6 +69,7 @@ impl Pipeline<Sink> {
         placement: Placement,
         stop: &Stop,
     ) -> Result<(Self, Vec<String>), SetupError> {
+        targets::check(config)?;
         let bundle = Bundle::open(or_shipped(
             config.bundle.path.as_deref(),
             "engines/mobilenetv2-e5",

@@ -237,6 +237,7 @@ impl<S: ResultSink> Infer<S> {
                 // Nothing follows the last exit: a gate that asks for more has failed.
                 (Outcome::Failed | Outcome::GoOn, ahead) => {
                     self.drops.drop_frame(DropReason::EngineFailed);
+                    self.failures.1 += 1;
                     self.abandon(index + 1, ahead);
                 }
             }

@@ -73,6 +73,8 @@ pub mod sampler;
 pub mod sink;
 pub mod stop;
 #[cfg(not(loom))]
+mod targets;
+#[cfg(not(loom))]
 mod threads;
 
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
@@ -92,3 +94,5 @@ pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
 #[cfg(not(loom))]
 pub use sink::{Sink, SinkSetup};
+#[cfg(not(loom))]
+pub use targets::Overwrites;

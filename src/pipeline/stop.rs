@@ -53,7 +53,8 @@ impl Stop {
 
     /// Time up to which the reader was what held the stages up: `now_ns` while
     /// an output waits for it.
-    pub(crate) fn held_up_until_ns(&self, now_ns: u64) -> u64 {
+    #[must_use]
+    pub fn held_up_until_ns(&self, now_ns: u64) -> u64 {
         self.reader_waited_ns.load(Ordering::Relaxed).min(now_ns)
     }
 }

@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// Results that may wait for the sink.
 const RESULTS_WAITING: usize = 1024;
+/// A supervisor that comes this late was suspended with the whole process.
+const SUSPENDED_NS: u64 = 500_000_000;
 /// How often the supervisor looks at its threads.
 const SUPERVISION: Duration = Duration::from_millis(5);
 
@@ -76,9 +78,9 @@ impl Heartbeats {
     /// The stage furthest down the chain that has been busy for too long: what
     /// waits for it upstream is not the cause. Nor is a stage the cause of what
     /// the reader of the results held up.
-    fn stalled(&self, limit_ns: u64, stop: &Stop) -> Option<(Stage, u64)> {
+    fn stalled(&self, limit_ns: u64, stop: &Stop, awake_since_ns: u64) -> Option<(Stage, u64)> {
         let now = now_ns();
-        let counted_from = stop.held_up_until_ns(now);
+        let counted_from = stop.held_up_until_ns(now).max(awake_since_ns);
         Stage::ALL
             .into_iter()
             .rev()
@@ -160,7 +162,15 @@ fn supervise<S>(
 ) -> Result<Vec<Part<S>>, PipelineError> {
     let mut parts = Vec::with_capacity(handles.len());
     let mut failure = None;
+    let mut looked_ns = now_ns();
+    let mut awake_since_ns = 0;
     while !handles.is_empty() {
+        // A process that was stopped for a while has not stalled.
+        let now = now_ns();
+        if now - looked_ns > SUSPENDED_NS {
+            awake_since_ns = now;
+        }
+        looked_ns = now;
         while let Some(index) = handles.iter().position(|(_, h)| h.is_finished()) {
             let (stage, handle) = handles.swap_remove(index);
             match handle.join() {
@@ -172,7 +182,7 @@ fn supervise<S>(
                 stop.raise();
             }
         }
-        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns, stop) {
+        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns, stop, awake_since_ns) {
             stop.raise();
             return Err(PipelineError::Stalled {
                 stage,

@@ -41,6 +41,29 @@ fn a_folder_plays_in_the_order_of_names_with_labels() {
 }
 
 #[test]
+fn labels_whose_rows_name_no_clip_are_reported() {
+    let dir = Scratch::new();
+    dir.file("1.y4m", &y4m("W4 H4 F25:1 Cmono", 16, 1));
+    dir.file("2.y4m", &y4m("W4 H4 F25:1 Cmono", 16, 1));
+    let warnings = |table: &[u8]| {
+        dir.file("labels.csv", table);
+        let source = ClipSource::open(dir.path(), ClipOptions::default()).unwrap();
+        source.warnings().join("; ")
+    };
+    let none = warnings(b"file,class\nnope.y4m,walk\nf/1.y4m,walk\n");
+    assert!(
+        none.contains("labels.csv: 2 of 2 rows name no clip"),
+        "{none}"
+    );
+    let some = warnings(b"file,class\n1.y4m,walk\n2.y4m,sit\nnope.y4m,walk\n");
+    assert!(
+        some.contains("1 of 3 rows") && some.contains("nope.y4m"),
+        "{some}"
+    );
+    assert_eq!(warnings(b"file,class\n1.y4m,walk\n2.y4m,sit\n"), "");
+}
+
+#[test]
 fn a_broken_file_of_a_folder_is_named_once_and_passed_over() {
     let dir = Scratch::new();
     let good = y4m("W4 H4 F25:1 Cmono", 16, 2);

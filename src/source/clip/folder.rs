@@ -2,7 +2,7 @@
 
 use super::labels;
 use crate::source::SourceError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,27 @@ pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceErr
     } else {
         BTreeMap::new()
     };
-    Ok(join(paths, &rows, classes, &table))
+    let mut listing = join(paths, &rows, classes, &table);
+    listing
+        .warnings
+        .extend(strangers(&listing.clips, &rows, &table));
+    Ok(listing)
+}
+
+/// What to say of the rows that name no clip of the folder, if there are any.
+fn strangers(clips: &[Clip], rows: &BTreeMap<String, String>, table: &Path) -> Option<String> {
+    let names: BTreeSet<_> = clips
+        .iter()
+        .filter_map(|clip| Some(clip.path.file_name()?.to_string_lossy()))
+        .collect();
+    let mut strange = rows.keys().filter(|name| !names.contains(name.as_str()));
+    let first = strange.next()?;
+    Some(format!(
+        "{}: {} of {} rows name no clip of the folder, the first of them {first}",
+        table.display(),
+        strange.count() + 1,
+        rows.len()
+    ))
 }
 
 /// A clip by itself plays even when the table beside it is not for us.
@@ -101,7 +121,7 @@ fn join(
     let row = |path: &Path| rows.get(path.file_name()?.to_string_lossy().as_ref());
     let mut labels = classes.to_vec();
     if labels.is_empty() {
-        let named: std::collections::BTreeSet<_> = paths.iter().filter_map(|p| row(p)).collect();
+        let named: BTreeSet<_> = paths.iter().filter_map(|p| row(p)).collect();
         labels = named.into_iter().cloned().collect();
     }
     let (mut unknown, mut bare) = (Vec::new(), 0);
