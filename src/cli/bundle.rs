@@ -224,7 +224,7 @@ mod tests {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines/tiny-e2");
         let report = check(&dir).unwrap();
         assert!(report.equal, "{}", report.lines());
-        assert_eq!(report.lines().lines().count(), 1 + report.segments.len());
+        assert_eq!(report.lines().lines().count(), 2 + report.segments.len());
     }
 
     #[test]

@@ -22,8 +22,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the network on a clip, a folder of clips or generated scenes.
+    #[command(allow_negative_numbers = true)]
     Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
+    #[command(allow_negative_numbers = true)]
     Clips(clips::Clips),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
