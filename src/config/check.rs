@@ -8,7 +8,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     let source = &config.source;
     let generator = &source.generator;
     let dimension = |n: u32| (1..=16_384).contains(&n);
-    let rate = |fps: f64| fps > 0.0 && fps <= 1_000.0;
+    let rate = |fps: f64| (0.001..=1_000.0).contains(&fps);
     let rules = [
         (
             "source.frames",
@@ -70,7 +70,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
 }
 
 const DIMENSION: &str = "must be from 1 to 16384";
-const RATE: &str = "must be above 0 and at most 1000";
+const RATE: &str = "must be from 0.001 to 1000";
 
 /// A raw clip's layout is given whole or not at all.
 fn raw(config: &Config) -> Result<(), Problem> {

@@ -40,7 +40,7 @@ mod reader;
 mod run;
 mod y4m;
 
-pub use raw::{RawLayout, RawLayoutError};
+pub use raw::RawLayout;
 pub use run::ClipSource;
 
 use std::path::PathBuf;

@@ -7,7 +7,6 @@
 use super::input::{Got, Input};
 use super::reader::{ClipReader, Fault, Rate, Step, checked_len};
 use crate::tensor::{Colour, Frame, PixelFormat};
-use std::time::Duration;
 
 /// What the bytes of a raw file mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,62 +21,6 @@ pub struct RawLayout {
     pub colour: Colour,
     /// Spacing of the frames.
     pub interval_ns: u64,
-}
-
-/// What is wrong with the description of a raw file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RawLayoutError {
-    /// No layout of that name.
-    #[error("--raw-format {0:?} is not one of {names}", names = NAMES.map(|(name, _)| name).join(", "))]
-    Format(String),
-    /// Not `WIDTHxHEIGHT`, or beyond the limits.
-    #[error("--raw-size {0:?} is no size such as 640x480 of a frame that can be")]
-    Size(String),
-    /// Not a rate.
-    #[error("--raw-fps {0:?} is not a rate between 0.001 and 1000000 frames a second")]
-    Rate(String),
-}
-
-/// Names under which the layouts go on the command line.
-const NAMES: [(&str, PixelFormat); 9] = [
-    ("gray8", PixelFormat::Gray8),
-    ("rgb24", PixelFormat::Rgb24),
-    ("bgr24", PixelFormat::Bgr24),
-    ("yuyv", PixelFormat::Yuyv),
-    ("uyvy", PixelFormat::Uyvy),
-    ("nv12", PixelFormat::Nv12),
-    ("i420", PixelFormat::I420),
-    ("i422", PixelFormat::I422),
-    ("i444", PixelFormat::I444),
-];
-
-impl RawLayout {
-    /// A layout by its settings: a format name such as `yuyv`, a size such as
-    /// `640x480` and frames per second. Samples count as limited-range BT.601.
-    ///
-    /// # Errors
-    /// Names the flag that does not make sense.
-    pub fn parse(format: &str, size: &str, fps: f64) -> Result<Self, RawLayoutError> {
-        let known = NAMES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(format));
-        let &(_, pixels) = known.ok_or_else(|| RawLayoutError::Format(format.into()))?;
-        let sides = size.split_once(['x', 'X']);
-        let sides = sides.and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-        let sides = sides.filter(|&(w, h)| checked_len(pixels, w, h).is_ok());
-        let (width, height) = sides.ok_or_else(|| RawLayoutError::Size(size.into()))?;
-        if !(0.001..=1e6).contains(&fps) {
-            return Err(RawLayoutError::Rate(fps.to_string()));
-        }
-        let interval = Duration::from_secs_f64(1.0 / fps);
-        Ok(Self {
-            format: pixels,
-            width,
-            height,
-            colour: Colour::default(),
-            interval_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
-        })
-    }
 }
 
 /// A raw file being read.
@@ -158,32 +101,5 @@ impl ClipReader for Raw {
             return 0;
         }
         self.len
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_layout_is_read_from_its_settings() {
-        let layout = RawLayout::parse("YUYV", "640x480", 30.0).unwrap();
-        assert_eq!((layout.format, layout.width), (PixelFormat::Yuyv, 640));
-        assert_eq!((layout.height, layout.interval_ns), (480, 33_333_333));
-    }
-
-    #[test]
-    fn settings_that_make_no_sense_are_named() {
-        for (format, size, fps, flag) in [
-            ("yuv9", "640x480", 30.0, "--raw-format"),
-            ("yuyv", "640", 30.0, "--raw-size"),
-            ("yuyv", "0x480", 30.0, "--raw-size"),
-            ("yuyv", "99999x99999", 30.0, "--raw-size"),
-            ("yuyv", "640x480", 0.0, "--raw-fps"),
-            ("yuyv", "640x480", f64::NAN, "--raw-fps"),
-        ] {
-            let error = RawLayout::parse(format, size, fps).unwrap_err().to_string();
-            assert!(error.contains(flag), "{error}");
-        }
     }
 }
