@@ -253,7 +253,7 @@ fn a_flag_names_itself_in_errors() {
         .unwrap();
     layers.flag(key, "0").unwrap();
     let error = layers.finish().unwrap_err();
-    assert_eq!(error.to_string(), "--fps: must be above 0 and at most 1000");
+    assert_eq!(error.to_string(), "--fps: must be from 0.001 to 1000");
 }
 
 fn with_flags(text: &str, flags: &[(&str, &str)]) -> Result<Config, String> {
