@@ -98,7 +98,12 @@ impl Receiver for End {
 }
 
 fn set_up(core: Option<usize>, class: SchedClass) {
-    if let Err(error) = (ThreadSetup { core, class }).apply() {
+    let setup = ThreadSetup {
+        core,
+        class,
+        ..ThreadSetup::default()
+    };
+    if let Err(error) = setup.apply() {
         eprintln!("bench thread: {error}");
     }
 }
@@ -116,7 +121,11 @@ impl Host {
     fn here() -> Self {
         let cores = cores();
         let class = SchedClass::Fifo(50);
-        let permitted = thread::spawn(move || ThreadSetup { core: None, class }.apply().is_ok())
+        let setup = ThreadSetup {
+            class,
+            ..ThreadSetup::default()
+        };
+        let permitted = thread::spawn(move || setup.apply().is_ok())
             .join()
             .unwrap_or(false);
         Self {

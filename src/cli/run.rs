@@ -103,7 +103,7 @@ impl RunArgs {
                 .map(|()| DONE)
                 .map_err(RunError::Stdout);
         }
-        let placement = layers.placement(&crate::rt::cores())?;
+        let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
         let Finished {
             sink,
@@ -125,14 +125,15 @@ impl RunArgs {
 /// nobody reads its output any more.
 fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
     let stop = Stop::new();
-    let (pipeline, notices) = Pipeline::from_config(config, placement, &stop)?;
+    let (mut pipeline, mut notices) = Pipeline::from_config(config, placement, &stop)?;
+    let failed = |error, begun| RunError::Pipeline { error, begun };
+    let refused = pipeline.ask_host();
+    notices.extend(refused.map_err(|error| failed(error, false))?);
     notices.iter().for_each(|notice| complain(NAME, notice));
     end_on_signals(&stop)?;
     let drops = pipeline.drops();
-    pipeline.run(&stop).map_err(|error| RunError::Pipeline {
-        error,
-        begun: drops.captured() > 0,
-    })
+    let finished = pipeline.run(&stop);
+    finished.map_err(|error| failed(error, drops.captured() > 0))
 }
 
 /// The first signal drains the run; one that comes a second or more after it ends

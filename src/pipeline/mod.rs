@@ -58,6 +58,8 @@ mod configured;
 #[cfg(not(loom))]
 mod gate;
 #[cfg(not(loom))]
+mod host;
+#[cfg(not(loom))]
 mod infer;
 #[cfg(not(loom))]
 mod loops;

@@ -3,6 +3,7 @@
 
 use super::capture::Damage;
 use super::hop::HopTx;
+use super::host::Granted;
 use super::placement::{Placement, Stage};
 use super::stop::Stop;
 use super::threads;
@@ -61,6 +62,8 @@ pub struct Pipeline<S> {
     pub(super) gates: Gates,
     pub(super) sink: S,
     pub(super) options: Options,
+    /// What the host has granted, once it was asked.
+    pub(super) granted: Option<Granted>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +72,9 @@ pub(super) struct Options {
     pub(super) policy: Policy,
     pub(super) on_error: OnError,
     pub(super) lock_memory: bool,
+    pub(super) cpu_latency_us: Option<u32>,
+    pub(super) timer_slack_ns: u32,
+    pub(super) prefault_heap: usize,
     pub(super) slots: usize,
     pub(super) frames: Option<u64>,
     pub(super) sample: bool,
@@ -146,6 +152,9 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             policy: Policy::Auto,
             on_error: OnError::Warn,
             lock_memory: false,
+            cpu_latency_us: None,
+            timer_slack_ns: 1,
+            prefault_heap: 8 << 20,
             slots: 6,
             frames: None,
             sample: true,
@@ -160,6 +169,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             gates,
             sink,
             options,
+            granted: None,
         }
     }
 
@@ -177,7 +187,9 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         self
     }
 
-    /// Whether a refused pinning, scheduling class or memory lock ends the run.
+    /// Whether it ends the run when the host refuses a core, a scheduling class,
+    /// locked memory or shallow idle states. A thread's own
+    /// [`on_error`](super::ThreadPlan::on_error) wins.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
@@ -189,6 +201,29 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     #[must_use]
     pub fn lock_memory(mut self, lock_memory: bool) -> Self {
         self.options.lock_memory = lock_memory;
+        self
+    }
+
+    /// Longest time in microseconds that a core may take to leave an idle state,
+    /// for as long as the run lasts; 0 keeps cores from idling.
+    #[must_use]
+    pub fn cpu_latency_us(mut self, us: Option<u32>) -> Self {
+        self.options.cpu_latency_us = us;
+        self
+    }
+
+    /// Nanoseconds that the kernel may let a timed sleep of a thread in the default
+    /// class run over; 0: the kernel's own default.
+    #[must_use]
+    pub fn timer_slack_ns(mut self, slack_ns: u32) -> Self {
+        self.options.timer_slack_ns = slack_ns;
+        self
+    }
+
+    /// Bytes of heap that each thread touches at start where memory is locked.
+    #[must_use]
+    pub fn prefault_heap(mut self, bytes: usize) -> Self {
+        self.options.prefault_heap = bytes;
         self
     }
 

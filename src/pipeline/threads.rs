@@ -4,6 +4,7 @@
 use super::capture::{Capture, Damage};
 use super::gate::{Feature, GateStage, Verdict};
 use super::hop::{HopRx, HopTx, hop};
+use super::host::{self, Granted};
 use super::infer::{Infer, Judge};
 use super::loops::{self, Feed, Forward};
 use super::mailbox::mailbox;
@@ -15,7 +16,7 @@ use super::wait::Waiter;
 use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
-use crate::rt::memory::{lock_all, touch_stack};
+use crate::rt::memory::{touch_heap, touch_stack};
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -62,6 +63,12 @@ type Work<S> = Box<dyn FnOnce(Waiter, &Stop) -> Result<Part<S>, PipelineError> +
 /// A thread that is ready to be started.
 struct Prepared<S> {
     plan: ThreadPlan,
+    setup: ThreadSetup,
+    on_error: OnError,
+    /// The user has been told that it will not run as asked.
+    refusal_is_known: bool,
+    /// Bytes of heap to touch.
+    heap: usize,
     waiter: Waiter,
     work: Work<S>,
 }
@@ -90,27 +97,22 @@ impl Heartbeats {
 }
 
 pub(super) fn run<S: ResultSink + 'static>(
-    pipeline: Pipeline<S>,
+    mut pipeline: Pipeline<S>,
     stop: &Stop,
 ) -> Result<Finished<S>, PipelineError> {
-    let mut notices = Vec::new();
-    if pipeline.options.lock_memory
-        && let Err(error) = lock_all()
-    {
-        match pipeline.options.on_error {
-            OnError::Strict => return Err(PipelineError::Setup(error.to_string())),
-            OnError::Warn => notices.push(error.to_string()),
-        }
-    }
+    let mut granted = match pipeline.granted.take() {
+        Some(granted) => granted,
+        None => Granted::ask(&pipeline.options)?,
+    };
     let drops = pipeline.options.drops.clone();
     let watchdog_ns = pipeline.options.watchdog_ns;
-    let on_error = pipeline.options.on_error;
     let heartbeats = Heartbeats::default();
     let prepared = prepare(pipeline, stop, &heartbeats)?;
     let mut handles = Vec::with_capacity(prepared.len());
-    for thread in prepared {
+    for (index, mut thread) in prepared.into_iter().enumerate() {
         let stage = thread.plan.stages[0];
-        match start(thread, on_error, stop.clone()) {
+        thread.refusal_is_known = granted.has_refused(index);
+        match start(thread, stop.clone()) {
             Ok(handle) => handles.push((stage, handle)),
             Err(source) => {
                 stop.raise();
@@ -120,32 +122,28 @@ pub(super) fn run<S: ResultSink + 'static>(
     }
     let parts = supervise(handles, stop, &heartbeats, watchdog_ns)?;
     let mut finished = assemble(parts, drops)?;
-    finished.notices.append(&mut notices);
+    finished.notices.append(&mut granted.notices);
     Ok(finished)
 }
 
 fn start<S: Send + 'static>(
     thread: Prepared<S>,
-    on_error: OnError,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<Result<Part<S>, PipelineError>>> {
-    let Prepared { plan, waiter, work } = thread;
-    let name = format!("e4-{}", plan.stages[0]);
-    let setup = ThreadSetup {
-        core: plan.core,
-        class: plan.class,
-    };
+    let name = format!("e4-{}", thread.plan.stages[0]);
     std::thread::Builder::new().name(name).spawn(move || {
         let mut notices = Vec::new();
-        if let Err(error) = setup.apply() {
-            let sentence = format!("the {} thread: {error}", plan.stages[0]);
-            if on_error == OnError::Strict {
-                return Err(PipelineError::Setup(sentence));
+        if let Err(error) = thread.setup.apply() {
+            let sentence = host::sentence(&thread.plan, &error);
+            match thread.on_error {
+                OnError::Strict => return Err(PipelineError::Setup(sentence)),
+                OnError::Warn if thread.refusal_is_known => {}
+                OnError::Warn => notices.push(sentence),
             }
-            notices.push(sentence);
         }
         touch_stack();
-        let mut part = work(waiter, &stop)?;
+        touch_heap(thread.heap);
+        let mut part = (thread.work)(thread.waiter, &stop)?;
         part.notices.append(&mut notices);
         Ok(part)
     })
@@ -237,6 +235,7 @@ fn prepare<S: ResultSink + 'static>(
         gates,
         sink,
         options,
+        granted: _,
     } = pipeline;
     let live = source.info().live;
     let newest = options.policy == Policy::Newest || (options.policy == Policy::Auto && live);
@@ -367,6 +366,13 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
                 let (_, work) = work.swap_remove(at);
                 threads.push(Prepared {
                     plan: plan.clone(),
+                    setup: options.setup_of(plan),
+                    on_error: options.on_refusal(plan),
+                    refusal_is_known: false,
+                    heap: options
+                        .lock_memory
+                        .then_some(options.prefault_heap)
+                        .unwrap_or(0),
                     waiter,
                     work,
                 });

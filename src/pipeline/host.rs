@@ -1,0 +1,123 @@
+//! What a run asks of the host before its first frame.
+//!
+//! Guarantees: everything is tried before the source starts. Under
+//! [`OnError::Strict`] the first refusal is the error; under [`OnError::Warn`]
+//! each is one sentence, said once. What is held (shallow idle states) is given
+//! back when [`Granted`] is dropped; memory stays locked.
+//!
+//! Not guaranteed: that the host still grants a thread its class or core when it
+//! starts; a refusal then is treated alike.
+//!
+//! Cost: one short thread for each of the pipeline's, at start.
+
+use super::run::{OnError, Options, PipelineError};
+use super::{Pipeline, ThreadPlan};
+use crate::rt::ThreadSetup;
+use crate::rt::latency::CpuLatency;
+use crate::rt::memory::{keep_heap, lock_all};
+use std::fmt::Display;
+
+/// What the host has granted.
+#[derive(Debug, Default)]
+pub(super) struct Granted {
+    /// What was refused, for the user.
+    pub notices: Vec<String>,
+    /// Indices of the threads of which that was said.
+    refused: Vec<usize>,
+    _latency: Option<CpuLatency>,
+}
+
+impl<S> Pipeline<S> {
+    /// Asks the host for what the run needs: the class and core of each thread,
+    /// locked memory, shallow idle states. [`run`](Self::run) does so by itself;
+    /// whoever wants to be told of refusals before the run, and not after it,
+    /// calls this first. Memory stays locked from here on.
+    ///
+    /// # Errors
+    /// At the first refusal where `on_error` is [`OnError::Strict`].
+    pub fn ask_host(&mut self) -> Result<Vec<String>, PipelineError> {
+        let mut granted = Granted::ask(&self.options)?;
+        let notices = std::mem::take(&mut granted.notices);
+        self.granted = Some(granted);
+        Ok(notices)
+    }
+}
+
+impl Granted {
+    pub(super) fn ask(options: &Options) -> Result<Self, PipelineError> {
+        let mut granted = Self::default();
+        if options.lock_memory {
+            keep_heap();
+            granted.take(options.on_error, lock_all())?;
+        }
+        if let Some(us) = options.cpu_latency_us {
+            granted._latency = granted.take(options.on_error, CpuLatency::hold(us))?;
+        }
+        for (index, plan) in options.placement.threads().iter().enumerate() {
+            let tried = try_out(plan, options);
+            if granted.take(options.on_refusal(plan), tried)?.is_none() {
+                granted.refused.push(index);
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Whether the user knows that thread `index` does not run as asked.
+    pub(super) fn has_refused(&self, index: usize) -> bool {
+        self.refused.contains(&index)
+    }
+
+    fn take<T>(
+        &mut self,
+        on_error: OnError,
+        answer: Result<T, impl Display>,
+    ) -> Result<Option<T>, PipelineError> {
+        match answer {
+            Ok(given) => Ok(Some(given)),
+            Err(error) if on_error == OnError::Strict => {
+                Err(PipelineError::Setup(error.to_string()))
+            }
+            Err(error) => {
+                self.notices.push(error.to_string());
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Options {
+    /// What to do when `plan`'s core or class are refused.
+    pub(super) fn on_refusal(&self, plan: &ThreadPlan) -> OnError {
+        plan.on_error.unwrap_or(self.on_error)
+    }
+
+    /// How `plan`'s thread is to run.
+    pub(super) fn setup_of(&self, plan: &ThreadPlan) -> ThreadSetup {
+        ThreadSetup {
+            core: plan.core,
+            class: plan.class,
+            timer_slack_ns: self.timer_slack_ns,
+        }
+    }
+}
+
+/// Sets up a thread as `plan` says, and lets it end.
+fn try_out(plan: &ThreadPlan, options: &Options) -> Result<(), String> {
+    let setup = options.setup_of(plan);
+    let answer = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("e4-try".into())
+            .spawn_scoped(scope, || setup.apply())
+            .map(std::thread::ScopedJoinHandle::join)
+    });
+    match answer {
+        // No thread to try it on, or one that panicked: the real one will say.
+        Err(_) | Ok(Err(_) | Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(sentence(plan, &error)),
+    }
+}
+
+/// `error` with the thread's name.
+pub(super) fn sentence(plan: &ThreadPlan, error: &dyn Display) -> String {
+    format!("the {} thread: {error}", plan.stages[0])
+}
