@@ -15,6 +15,8 @@ pub mod cli;
 #[cfg(not(loom))]
 pub mod config;
 #[cfg(not(loom))]
+pub mod doctor;
+#[cfg(not(loom))]
 pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;

@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod clips;
+pub mod doctor;
 pub mod flags;
 pub mod run;
 
@@ -27,6 +28,9 @@ pub enum Command {
     /// Write labelled clips of generated scenes.
     #[command(allow_negative_numbers = true)]
     Clips(clips::Clips),
+    /// Say what this host lacks for a run, with the command that fixes it.
+    #[command(allow_negative_numbers = true)]
+    Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
 }
@@ -39,6 +43,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Bundle(bundle) => bundle.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {

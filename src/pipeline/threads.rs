@@ -369,10 +369,10 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
                     setup: options.setup_of(plan),
                     on_error: options.on_refusal(plan),
                     refusal_is_known: false,
-                    heap: options
-                        .lock_memory
-                        .then_some(options.prefault_heap)
-                        .unwrap_or(0),
+                    heap: match options.lock_memory {
+                        true => options.prefault_heap,
+                        false => 0,
+                    },
                     waiter,
                     work,
                 });

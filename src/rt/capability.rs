@@ -37,9 +37,18 @@ impl Capability {
     /// there is no such line.
     #[must_use]
     pub fn held_in(self, status: &str) -> Option<bool> {
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("CapEff:"))?;
+        self.is_in("CapEff:", status)
+    }
+
+    /// Whether a program with it as a file capability, or root, would have it: the
+    /// `CapBnd` line. `None` where there is no such line.
+    #[must_use]
+    pub fn attainable_in(self, status: &str) -> Option<bool> {
+        self.is_in("CapBnd:", status)
+    }
+
+    fn is_in(self, set: &str, status: &str) -> Option<bool> {
+        let line = status.lines().find_map(|line| line.strip_prefix(set))?;
         let set = u64::from_str_radix(line.trim(), 16).ok()?;
         Some(set >> self.bit() & 1 == 1)
     }

@@ -33,6 +33,15 @@ pub enum SchedClass {
 }
 
 impl SchedClass {
+    /// Its priority, where it is a real-time class.
+    #[must_use]
+    pub fn priority(self) -> Option<u8> {
+        match self {
+            Self::Other => None,
+            Self::Fifo(priority) | Self::RoundRobin(priority) => Some(priority),
+        }
+    }
+
     fn policy(self) -> (libc::c_int, u8) {
         match self {
             Self::Other => (libc::SCHED_OTHER, 0),
