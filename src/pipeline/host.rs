@@ -2,7 +2,7 @@
 //!
 //! Guarantees: everything is tried before the source starts. Under
 //! [`OnError::Strict`] the first refusal is the error; under [`OnError::Warn`]
-//! each is one sentence, said once. What is held (shallow idle states) is given
+//! each kind is one sentence, said once. What is held (shallow idle states) is given
 //! back when [`Granted`] is dropped; memory stays locked.
 //!
 //! Not guaranteed: that the host still grants a thread its class or core when it
@@ -12,10 +12,11 @@
 
 use super::run::{OnError, Options, PipelineError};
 use super::{Pipeline, ThreadPlan};
-use crate::rt::ThreadSetup;
 use crate::rt::latency::CpuLatency;
 use crate::rt::memory::{keep_heap, lock_all};
+use crate::rt::{SetupError, ThreadSetup};
 use std::fmt::Display;
+use std::mem::discriminant;
 
 /// What the host has granted.
 #[derive(Debug, Default)]
@@ -53,12 +54,18 @@ impl Granted {
         if let Some(us) = options.cpu_latency_us {
             granted._latency = granted.take(options.on_error, CpuLatency::hold(us))?;
         }
+        let mut refusals = Vec::new();
         for (index, plan) in options.placement.threads().iter().enumerate() {
-            let tried = try_out(plan, options);
-            if granted.take(options.on_refusal(plan), tried)?.is_none() {
-                granted.refused.push(index);
+            let Err(error) = try_out(plan, options) else {
+                continue;
+            };
+            if options.on_refusal(plan) == OnError::Strict {
+                return Err(PipelineError::Setup(sentence(plan, &error)));
             }
+            granted.refused.push(index);
+            refusals.push((plan, error));
         }
+        granted.notices.extend(sentences(&refusals));
         Ok(granted)
     }
 
@@ -102,7 +109,7 @@ impl Options {
 }
 
 /// Sets up a thread as `plan` says, and lets it end.
-fn try_out(plan: &ThreadPlan, options: &Options) -> Result<(), String> {
+fn try_out(plan: &ThreadPlan, options: &Options) -> Result<(), SetupError> {
     let setup = options.setup_of(plan);
     let answer = std::thread::scope(|scope| {
         std::thread::Builder::new()
@@ -111,13 +118,35 @@ fn try_out(plan: &ThreadPlan, options: &Options) -> Result<(), String> {
             .map(std::thread::ScopedJoinHandle::join)
     });
     match answer {
+        Ok(Ok(answer)) => answer,
         // No thread to try it on, or one that panicked: the real one will say.
-        Err(_) | Ok(Err(_) | Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(sentence(plan, &error)),
+        Ok(Err(_)) | Err(_) => Ok(()),
     }
 }
 
 /// `error` with the thread's name.
-pub(super) fn sentence(plan: &ThreadPlan, error: &dyn Display) -> String {
+pub(super) fn sentence(plan: &ThreadPlan, error: &SetupError) -> String {
     format!("the {} thread: {error}", plan.stages[0])
+}
+
+/// One sentence for each kind of refusal: what one thread lacks, its like lack too.
+fn sentences(refusals: &[(&ThreadPlan, SetupError)]) -> Vec<String> {
+    let mut kinds: Vec<Vec<&(&ThreadPlan, SetupError)>> = Vec::new();
+    for refusal in refusals {
+        let kind = discriminant(&refusal.1);
+        match kinds.iter_mut().find(|k| discriminant(&k[0].1) == kind) {
+            Some(alike) => alike.push(refusal),
+            None => kinds.push(vec![refusal]),
+        }
+    }
+    let say = |alike: Vec<&(&ThreadPlan, SetupError)>| {
+        let (plan, error) = alike[0];
+        let others: Vec<_> = alike[1..].iter().map(|r| r.0.stages[0].name()).collect();
+        let first = sentence(plan, error);
+        match others.is_empty() {
+            true => first,
+            false => format!("{first} (likewise: {})", others.join(", ")),
+        }
+    };
+    kinds.into_iter().map(say).collect()
 }
