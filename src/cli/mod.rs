@@ -1,6 +1,7 @@
 //! Commands: one file each.
 
 pub mod bundle;
+pub mod cameras;
 pub mod clips;
 pub mod flags;
 pub mod run;
@@ -21,12 +22,14 @@ struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the network on a clip, a folder of clips or generated scenes.
+    /// Run the network on a camera, a clip, a folder of clips or generated scenes.
     #[command(allow_negative_numbers = true)]
     Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     #[command(allow_negative_numbers = true)]
     Clips(clips::Clips),
+    /// List the cameras and what they offer.
+    Cameras(cameras::Cameras),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
 }
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Cameras(cameras) => cameras.run(),
             Command::Bundle(bundle) => bundle.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
