@@ -46,16 +46,25 @@ impl Setting for DeviceName {
 }
 
 /// Formats in the order of preference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Formats(pub Vec<CameraFormat>);
-
-impl Default for Formats {
-    fn default() -> Self {
-        Self(CameraFormat::all())
-    }
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Formats {
+    /// All that e4 can use, what costs the least first.
+    #[default]
+    Auto,
+    /// These.
+    List(Vec<CameraFormat>),
 }
 
 impl Formats {
+    /// The formats.
+    #[must_use]
+    pub fn list(&self) -> Vec<CameraFormat> {
+        match self {
+            Self::Auto => CameraFormat::all(),
+            Self::List(formats) => formats.clone(),
+        }
+    }
+
     fn one(name: &str) -> Result<CameraFormat, String> {
         CameraFormat::named(name).ok_or_else(|| {
             let names: Vec<_> = CameraFormat::all().iter().map(|f| f.name()).collect();
@@ -66,9 +75,12 @@ impl Formats {
 
 impl Setting for Formats {
     fn hint() -> Option<&'static str> {
-        Some("FORMAT,...")
+        Some("auto|FORMAT,...")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
+        if value.text() == Some("auto") {
+            return Ok(Self::Auto);
+        }
         let formats: Vec<_> = match *value {
             Value::Item(DeValue::Array(items)) => items
                 .iter()
@@ -79,7 +91,7 @@ impl Setting for Formats {
                 .collect::<Result<_, _>>()?,
             _ => value
                 .text()
-                .ok_or_else(|| value.is_not("a list of formats"))?
+                .ok_or_else(|| value.is_not("auto or a list of formats"))?
                 .split(',')
                 .map(|name| Self::one(name.trim()))
                 .collect::<Result<_, _>>()?,
@@ -87,10 +99,18 @@ impl Setting for Formats {
         if formats.is_empty() {
             return Err("at least one format is needed".to_owned());
         }
-        Ok(Self(formats))
+        Ok(Self::List(formats))
     }
     fn show(&self) -> Option<String> {
-        let names: Vec<_> = self.0.iter().map(|format| literal(format.name())).collect();
-        Some(format!("[{}]", names.join(", ")))
+        Some(match self {
+            Self::Auto => literal("auto"),
+            Self::List(formats) => {
+                let names: Vec<_> = formats
+                    .iter()
+                    .map(|format| literal(format.name()))
+                    .collect();
+                format!("[{}]", names.join(", "))
+            }
+        })
     }
 }

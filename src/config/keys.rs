@@ -91,7 +91,7 @@ pub static KEYS: &[Key] = keys! {
     common "source.camera.device" "device" source.camera.device =>
         "The camera: a path (/dev/video0, /dev/v4l/by-id/...), or its card name, bus, serial number or by-id name; e4 cameras lists them. Unset: the first there is."
     rare "source.camera.formats" "camera-formats" source.camera.formats =>
-        "Pixel formats of the camera, the best first; the first that comes at the wished size and rate is taken."
+        "Pixel formats of the camera, the best first, as [\"nv12\", \"mjpg\"] here or nv12,mjpg on the command line; the first that comes at the wished size and rate is taken. auto: all that can be used."
     rare "source.camera.width" "camera-width" source.camera.width =>
         "Width of the camera's frames in pixels."
     rare "source.camera.height" "camera-height" source.camera.height =>

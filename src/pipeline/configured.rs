@@ -161,7 +161,7 @@ fn camera_options(config: &Config) -> v4l2::CameraOptions {
     v4l2::CameraOptions {
         device: v4l2::Selector::new(camera.device.as_ref().map(|name| name.0.as_str())),
         wish: v4l2::Wish {
-            formats: camera.formats.0.clone(),
+            formats: camera.formats.list(),
             width: camera.width,
             height: camera.height,
             fps: camera.fps,

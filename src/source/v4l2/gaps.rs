@@ -12,11 +12,10 @@
 use super::abi::{BUF_FLAG_TIMESTAMP_MASK, BUF_FLAG_TIMESTAMP_MONOTONIC};
 use std::collections::BTreeMap;
 
-/// A stamp may lie so far ahead of the dequeue.
-const AHEAD_NS: i64 = 10_000_000;
-/// Besides two intervals, two stamps may lie so far further apart than the
-/// numbers of their frames say.
-const LATE_NS: i64 = 250_000_000;
+/// Besides two intervals, a stamp may lie so far ahead of the dequeue (drivers
+/// that stamp with the nominal time are ahead by part of an interval), and so far
+/// further behind the stamp before it than the numbers of their frames say.
+const TOLERANCE_NS: i64 = 250_000_000;
 
 /// Counters by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,14 +115,13 @@ impl Follower {
         let now = i64::try_from(now_ns).unwrap_or(i64::MAX);
         let interval = i64::try_from(interval_ns).unwrap_or(i64::MAX);
         let expected = interval.saturating_mul(i64::try_from(step).unwrap_or(i64::MAX));
-        let most = expected
-            .saturating_add(interval.saturating_mul(2))
-            .saturating_add(LATE_NS);
+        let tolerance = interval.saturating_mul(2).saturating_add(TOLERANCE_NS);
+        let most = expected.saturating_add(tolerance);
         let jumped = self.last.is_some_and(|last| {
             let apart = stamp_ns.saturating_sub(last.stamp_ns);
             apart <= 0 || apart > most
         });
-        let ahead = stamp_ns > now.saturating_add(AHEAD_NS);
+        let ahead = stamp_ns > now.saturating_add(tolerance);
         let strays = ahead || stamp_ns <= 0;
         let starts_astray = strays && self.last.is_none();
         if jumped || starts_astray {
