@@ -89,6 +89,7 @@ fn flag(key: &'static Key) -> Arg {
 fn heading(key: &Key) -> &'static str {
     match key.split().0 {
         "source" => "Source",
+        "source.camera" => "Camera",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
         "sink" => "Output",

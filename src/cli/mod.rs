@@ -1,6 +1,7 @@
 //! Commands: one file each.
 
 pub mod bundle;
+pub mod cameras;
 pub mod clips;
 pub mod doctor;
 pub mod flags;
@@ -22,12 +23,14 @@ struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the network on a clip, a folder of clips or generated scenes.
+    /// Run the network on a camera, a clip, a folder of clips or generated scenes.
     #[command(allow_negative_numbers = true)]
     Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     #[command(allow_negative_numbers = true)]
     Clips(clips::Clips),
+    /// List the cameras and what they offer.
+    Cameras(cameras::Cameras),
     /// Say what this host lacks for a run, with the command that fixes it.
     #[command(allow_negative_numbers = true)]
     Doctor(doctor::Doctor),
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Cameras(cameras) => cameras.run(),
             Command::Doctor(doctor) => doctor.run(),
             Command::Bundle(bundle) => bundle.run(),
         },

@@ -2,11 +2,13 @@
 
 use super::layers::Problem;
 use super::{Class, Config, SourceKind, Stage};
+use crate::source::v4l2::Choice;
 
 /// The first problem of `config`.
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
     let source = &config.source;
     let generator = &source.generator;
+    let camera = &source.camera;
     let dimension = |n: u32| (1..=16_384).contains(&n);
     let rate = |fps: f64| (0.001..=1_000.0).contains(&fps);
     let rules = [
@@ -30,6 +32,19 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             "source.ffmpeg_timeout_s",
             source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0,
             "must be above 0 and at most 86400",
+        ),
+        ("source.camera.width", dimension(camera.width), DIMENSION),
+        ("source.camera.height", dimension(camera.height), DIMENSION),
+        ("source.camera.fps", rate(camera.fps), RATE),
+        (
+            "source.camera.exposure",
+            camera.exposure != Some(Choice::Value(0)),
+            "must be auto or at least 1 us",
+        ),
+        (
+            "source.camera.wait_s",
+            (0.0..=86_400.0).contains(&camera.wait_s),
+            "must be from 0 to 86400",
         ),
         (
             "source.generator.width",

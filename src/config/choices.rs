@@ -16,9 +16,11 @@ pub enum SourceKind {
     Clip,
     /// Generated scenes: a synthetic camera.
     Generator,
+    /// A camera.
+    Camera,
 }
 
-named!(SourceKind: "clip" Clip, "generator" Generator);
+named!(SourceKind: "clip" Clip, "generator" Generator, "camera" Camera);
 
 /// How fast frames are taken from their source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +78,7 @@ named!(Policy: "auto" Auto, "block" Block, "newest" Newest);
 named!(OnError: "warn" Warn, "strict" Strict);
 named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
 named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
-named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "i420" I420, "i422" I422, "i444" I444);
+named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444);
 
 impl Setting for ExitPolicy {
     fn hint() -> Option<&'static str> {

@@ -63,7 +63,7 @@ macro_rules! keys {
 /// Every setting, in the order of the printed config.
 pub static KEYS: &[Key] = keys! {
     common "source.kind" "source" source.kind =>
-        "Where frames come from: clip files, or generated scenes that stand in for a camera."
+        "Where frames come from: clip files, a camera, or generated scenes that stand in for one."
     common "source.path" "clip" source.path =>
         "A clip (Y4M, MJPEG AVI, raw; anything else through ffmpeg) or a folder of clips with or without labels.csv. Unset: the clips that ship with e4."
     rare "source.loop" "loop" source.repeat =>
@@ -88,6 +88,24 @@ pub static KEYS: &[Key] = keys! {
         "The ffmpeg program that decodes what e4 does not read by itself."
     rare "source.ffmpeg_timeout_s" "ffmpeg-timeout" source.ffmpeg_timeout_s =>
         "Seconds without a frame after which ffmpeg counts as hanging."
+    common "source.camera.device" "device" source.camera.device =>
+        "The camera: a path (/dev/video0, /dev/v4l/by-id/...), or its card name, bus, serial number or by-id name; e4 cameras lists them. Unset: the first there is."
+    rare "source.camera.formats" "camera-formats" source.camera.formats =>
+        "Pixel formats of the camera, the best first, as [\"nv12\", \"mjpg\"] here or nv12,mjpg on the command line; the first that comes at the wished size and rate is taken. auto: all that can be used."
+    rare "source.camera.width" "camera-width" source.camera.width =>
+        "Width of the camera's frames in pixels."
+    rare "source.camera.height" "camera-height" source.camera.height =>
+        "Height of the camera's frames in pixels."
+    rare "source.camera.fps" "camera-fps" source.camera.fps =>
+        "Frames per second to ask the camera for."
+    rare "source.camera.exposure" "exposure" source.camera.exposure =>
+        "Exposure time in microseconds, or auto. Unset: as the camera has it. Given back at the end, like gain and power line."
+    rare "source.camera.gain" "gain" source.camera.gain =>
+        "Gain in the camera's own unit, or auto. Unset: as the camera has it."
+    rare "source.camera.power_line" "power-line" source.camera.power_line =>
+        "Frequency of the mains whose flicker the camera filters. Unset: as the camera has it."
+    rare "source.camera.wait_s" "camera-wait" source.camera.wait_s =>
+        "Seconds to wait at the start for a camera that is not there yet or in use; once it has streamed it is waited for without end."
     rare "source.generator.width" "width" source.generator.width =>
         "Width of generated frames in pixels."
     rare "source.generator.height" "height" source.generator.height =>

@@ -22,6 +22,7 @@
 //! # Ok::<(), e4::config::ConfigError>(())
 //! ```
 
+mod camera;
 mod check;
 mod choices;
 mod keys;
@@ -33,6 +34,7 @@ mod shipped;
 mod tests;
 mod value;
 
+pub use camera::{DeviceName, Formats};
 pub use choices::{
     Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode,
     Threads,
@@ -44,6 +46,7 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
+use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +100,8 @@ pub struct SourceConfig {
     pub ffmpeg: PathBuf,
     /// Seconds without a frame after which it counts as hanging.
     pub ffmpeg_timeout_s: f64,
+    /// The camera's own settings.
+    pub camera: CameraConfig,
     /// The generator's own settings.
     pub generator: GeneratorConfig,
 }
@@ -106,7 +111,7 @@ impl SourceConfig {
     #[must_use]
     pub fn realtime(&self) -> bool {
         match self.pace {
-            Pace::Auto => self.kind == SourceKind::Generator,
+            Pace::Auto => self.kind != SourceKind::Clip,
             Pace::Fast => false,
             Pace::Realtime => true,
         }
@@ -129,7 +134,47 @@ impl Default for SourceConfig {
             raw_fps: 30.0,
             ffmpeg: "ffmpeg".into(),
             ffmpeg_timeout_s: 10.0,
+            camera: CameraConfig::default(),
             generator: GeneratorConfig::default(),
+        }
+    }
+}
+
+/// `[source.camera]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraConfig {
+    /// Which one; unset: the first there is.
+    pub device: Option<DeviceName>,
+    /// Formats in the order of preference.
+    pub formats: Formats,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: f64,
+    /// Exposure time in microseconds; unset: left as it is.
+    pub exposure: Option<Choice>,
+    /// Gain; unset: left as it is.
+    pub gain: Option<Choice>,
+    /// Mains flicker; unset: left as it is.
+    pub power_line: Option<PowerLine>,
+    /// Seconds to wait at the start for a device that is not there.
+    pub wait_s: f64,
+}
+
+impl Default for CameraConfig {
+    fn default() -> Self {
+        Self {
+            device: None,
+            formats: Formats::default(),
+            width: 640,
+            height: 480,
+            fps: 30.0,
+            exposure: None,
+            gain: None,
+            power_line: None,
+            wait_s: 10.0,
         }
     }
 }

@@ -41,7 +41,6 @@ impl Fake {
             ("dev/cpu_dma_latency", ""),
             ("dev/video0", ""),
             ("usr/lib/x86_64-linux-gnu/libnvinfer.so.10.3.0", ""),
-            ("clip.y4m", "YUV4MPEG2"),
             ("etc/default/grub", ""),
         ] {
             fake.write(path, text);
@@ -69,11 +68,7 @@ impl Fake {
 
     fn report(&self, settings: &str) -> Report {
         let mut layers = Layers::default();
-        let files = format!(
-            "[bundle]\npath = {:?}\n[source]\npath = {:?}\n",
-            self.at("bundle"),
-            self.at("clip.y4m")
-        );
+        let files = format!("[bundle]\npath = {:?}\n", self.at("bundle"));
         layers.text(settings, "e4.toml").unwrap();
         layers.text(&files, "files.toml").unwrap();
         let config = layers.finish().unwrap();
@@ -88,7 +83,7 @@ const LIMITS: &str = "Limit                     Soft Limit  Hard Limit  Units\n\
     Max locked memory         8388608     8388608     bytes\n\
     Max realtime priority     0           0\n";
 /// Everything asked for, nothing done without.
-const STRICT: &str = "pipeline.on_error = \"strict\"\nrt.class = \"fifo\"\nstage.infer.core = 1\n";
+const STRICT: &str = "source.kind = \"camera\"\npipeline.on_error = \"strict\"\nrt.class = \"fifo\"\nstage.infer.core = 1\n";
 
 fn states(report: &Report) -> Vec<(&'static str, State)> {
     report.checks.iter().map(|c| (c.id, c.state)).collect()
@@ -100,7 +95,7 @@ fn a_host_with_everything_is_ready_without_a_warning() {
     assert!(report.ready, "{}", report.text());
     for (id, state) in states(&report) {
         let wanted = match id {
-            "onnxruntime" => State::NotApplicable,
+            "onnxruntime" | "clip" => State::NotApplicable,
             _ => State::Ok,
         };
         assert_eq!(state, wanted, "{id}: {}", report.text());
@@ -188,7 +183,7 @@ const LOSSES: &[Loss] = &[
     ),
     (
         "camera",
-        State::NotApplicable,
+        State::Fail,
         |fake| fake.remove("dev/video0"),
         "no /dev/video",
     ),
@@ -203,12 +198,6 @@ const LOSSES: &[Loss] = &[
         State::Fail,
         |fake| fake.write("bundle/CARD.md", "another"),
         "CARD.md",
-    ),
-    (
-        "clip",
-        State::Fail,
-        |fake| fake.remove("clip.y4m"),
-        "No such file",
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
 use super::targets::{self, Overwrites};
-use super::{Pipeline, Placement, Sink, SinkSetup, Stop};
+use super::{OnError, Pipeline, Placement, Sink, SinkSetup, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::bundle::{Bundle, BundleError};
@@ -9,12 +9,13 @@ use crate::engine::cpu::CpuEngine;
 use crate::gates::{Gates, GatesError};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
+use crate::source::v4l2::{self, Camera};
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ impl Pipeline<Sink> {
             drops: drops.clone(),
             outputs: outputs(config, stop)?,
             status: status(config),
-            endless: config.source.kind == SourceKind::Generator,
+            endless: config.source.kind != SourceKind::Clip,
         });
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
@@ -154,7 +155,37 @@ fn source(
             })?;
             Ok((Box::new(camera), Vec::new()))
         }
+        SourceKind::Camera => Ok((Box::new(Camera::new(camera_options(config))), Vec::new())),
     }
+}
+
+fn camera_options(config: &Config) -> v4l2::CameraOptions {
+    let camera = &config.source.camera;
+    v4l2::CameraOptions {
+        device: v4l2::Selector::new(camera.device.as_ref().map(|name| name.0.as_str())),
+        wish: v4l2::Wish {
+            formats: camera.formats.list(),
+            width: camera.width,
+            height: camera.height,
+            fps: camera.fps,
+        },
+        controls: v4l2::Wanted {
+            exposure_us: camera.exposure,
+            gain: camera.gain,
+            power_line: camera.power_line,
+        },
+        strict: config.pipeline.on_error == OnError::Strict,
+        wait_ns: nanoseconds(camera.wait_s),
+        reporter: v4l2::Reporter::new(say),
+    }
+}
+
+/// Says a sentence at once, over the status line. Standard error may be closed;
+/// there is nobody to tell then.
+fn say(sentence: &str) {
+    let mut err = io::stderr();
+    let clear = if err.is_terminal() { "\r\x1b[K" } else { "" };
+    let _ = writeln!(err, "{clear}e4 run: {sentence}");
 }
 
 fn clip_options(config: &Config, bundle: &Bundle) -> ClipOptions {
