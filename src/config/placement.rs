@@ -149,7 +149,11 @@ fn spread(groups: &[Vec<Stage>], choices: &[CoreChoice], cores: &[usize]) -> Vec
         .filter(|c| !taken.contains(c))
         .collect();
     if left.is_empty() {
+        // Infer's core is the last to be shared.
+        let of_infer = groups.iter().position(|g| g.contains(&Stage::Infer));
+        let infer = of_infer.and_then(|index| given(&choices[index]));
         left = cores.to_vec();
+        left.retain(|&core| cores.len() == 1 || Some(core) != infer);
     }
     let waiting = choices.iter().filter(|&&c| c == CoreChoice::Auto).count();
     let mut next = left.iter().copied();

@@ -373,6 +373,9 @@ fn a_core_given_by_number_is_left_to_its_stage() {
             .filter(|t| t.0 != "infer")
             .all(|t| t.1 == Some(1))
     );
+    let got = place("[stage]\ncapture.core = 0\ninfer.core = 1", &[0, 1]).unwrap();
+    assert_eq!(got[1], thread("infer", 1, false));
+    assert!(got[2].1 == Some(0) && got[3].1 == Some(0), "{got:?}");
     let got = place(
         "[pipeline]\nthreads = [[\"capture\"], [\"infer\", \"gate\"], [\"sink\"]]\n[stage]\ngate.core = 1",
         &[0, 1],

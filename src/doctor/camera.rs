@@ -76,7 +76,10 @@ fn chosen(subject: &Subject<'_>) -> Check {
     match in_use(&listing) {
         Some(holders) => {
             let found = format!("{name} is open in {holders}; two cannot stream from it");
-            row(State::Warn, found).fix(format!("fuser -k {}", quoted(&listing.path)))
+            row(State::Warn, found).fix(format!(
+                "fuser -v {} # and end what holds it",
+                quoted(&listing.path)
+            ))
         }
         None => row(State::Ok, format!("{name}: {}", common.join(", "))),
     }

@@ -2,7 +2,9 @@
 
 mod boot;
 mod clocks;
+mod doctor;
 mod pipeline;
+mod real_time;
 mod selftest;
 mod vivid;
 
@@ -15,6 +17,8 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         pipeline::CASES,
+        real_time::CASES,
+        doctor::CASES,
         selftest::CASES,
     ]
     .concat()
