@@ -1,6 +1,7 @@
 //! All cases: one file a subject, each with its list.
 
 mod boot;
+mod camera;
 mod clocks;
 mod doctor;
 mod pipeline;
@@ -12,7 +13,7 @@ use super::case::Case;
 
 /// Every case, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [
+    let mut all = [
         boot::CASES,
         vivid::CASES,
         clocks::CASES,
@@ -21,5 +22,7 @@ pub fn all() -> Vec<Case> {
         doctor::CASES,
         selftest::CASES,
     ]
-    .concat()
+    .concat();
+    all.extend(camera::CASES.concat());
+    all
 }
