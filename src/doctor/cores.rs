@@ -39,9 +39,11 @@ pub(super) fn present(subject: &Subject<'_>) -> Check {
 /// The command that gives this process `core`.
 fn bring_in(host: &Host, core: usize) -> String {
     let list = |name: &str| parse_list(&host.read(format!("{CPU}/{name}")).unwrap_or_default());
-    if list("online").contains(&core) {
+    let online = list("online");
+    if online.contains(&core) {
+        let online = numbers(&online);
         return format!(
-            "taskset -c {core} true # this has to work: lift the taskset or cpuset that e4 is started in"
+            "taskset -cp {online} $$ # in the shell that starts e4; in a unit: AllowedCPUs={online}"
         );
     }
     if list("present").contains(&core) {
