@@ -4,8 +4,8 @@
 //! Exit codes: 0 ready, 1 not ready, 2 a bad configuration.
 
 use super::complain;
-use super::flags::{RunArgs, setting_flags};
-use crate::config::ConfigError;
+use super::flags::{RunArgs, given, setting_flags};
+use crate::config::{ConfigError, Key};
 use crate::doctor::{Host, Report, Subject, examine};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error};
@@ -18,8 +18,6 @@ const NAME: &str = "e4 doctor";
 const CONFIG: &str = "config";
 const JSON: &str = "json";
 const ROOT: &str = "sysfs-root";
-/// The setting whose flag means something else here.
-const JSON_LINES: &str = "sink.json";
 
 /// What the command line of `e4 doctor` says: the flags of `e4 run`, and its own.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +64,11 @@ impl Doctor {
     }
 }
 
+/// Whether a setting's flag means here what it means to `e4 run`.
+fn is_shared(key: &Key) -> bool {
+    ![JSON, ROOT].contains(&key.flag)
+}
+
 impl Args for Doctor {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new(CONFIG)
@@ -83,7 +86,7 @@ impl Args for Doctor {
             .value_parser(ValueParser::path_buf())
             .help("Examine the proc, sys, dev and usr under DIR instead of this host's");
         let own = command.arg(config).arg(json).arg(root);
-        own.args(setting_flags(|key| key.name != JSON_LINES).map(|flag| flag.hide_short_help(true)))
+        own.args(setting_flags(is_shared).map(|flag| flag.hide_short_help(true)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -96,7 +99,7 @@ impl FromArgMatches for Doctor {
         let run = RunArgs {
             config: matches.get_one::<PathBuf>(CONFIG).cloned(),
             print_config: false,
-            settings: super::flags::given(matches, |key| key.name != JSON_LINES),
+            settings: given(matches, is_shared),
         };
         Ok(Self {
             run,

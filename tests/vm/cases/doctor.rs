@@ -148,17 +148,17 @@ fn root_loses() -> Outcome {
         Ok((one, BUNDLE))
     })?;
     names("bundle", "CARD.md", ROOT, || Ok((ROOT, broken_bundle()?)))?;
-    names("cpu-dma-latency", "No such file", ROOT, || {
-        fs::rename(LATENCY, AWAY)?;
-        Ok((ROOT, BUNDLE))
-    })?;
-    fs::rename(AWAY, LATENCY)?;
-    names("camera", "there is no camera", ROOT, || {
-        fs::rename(&camera.node, AWAY)?;
-        Ok((ROOT, BUNDLE))
-    })?;
-    fs::rename(AWAY, &camera.node)?;
-    Ok(())
+    let gone = |id, words, node: &Path| {
+        let named = names(id, words, ROOT, || {
+            fs::rename(node, AWAY)?;
+            Ok((ROOT, BUNDLE))
+        });
+        // Also after a failure: the next case needs it.
+        fs::rename(AWAY, node)?;
+        named
+    };
+    gone("cpu-dma-latency", "No such file", Path::new(LATENCY))?;
+    gone("camera", "there is no camera", &camera.node)
 }
 
 fn user_lacks() -> Outcome {
