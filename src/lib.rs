@@ -18,7 +18,9 @@ pub mod config;
 pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;
+pub mod handoff;
 pub mod monotonic;
+#[cfg(not(loom))]
 pub mod pipeline;
 #[cfg(not(loom))]
 pub mod rt;

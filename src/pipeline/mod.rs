@@ -39,60 +39,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The hand-offs: under `--cfg loom` these alone are compiled and model-checked.
-mod futex;
-pub mod hop;
-pub mod mailbox;
-#[cfg(all(test, loom))]
-mod models;
-pub mod predict;
-mod ring;
-pub mod strategy;
-pub mod wait;
-mod wake;
-
-#[cfg(not(loom))]
 mod capture;
-#[cfg(not(loom))]
 mod configured;
-#[cfg(not(loom))]
 mod gate;
-#[cfg(not(loom))]
 mod infer;
-#[cfg(not(loom))]
 mod loops;
-#[cfg(not(loom))]
 pub mod placement;
-#[cfg(not(loom))]
 mod rhythm;
-#[cfg(not(loom))]
 mod run;
-#[cfg(not(loom))]
 pub mod sampler;
-#[cfg(not(loom))]
 pub mod sink;
 pub mod stop;
-#[cfg(not(loom))]
 mod targets;
-#[cfg(not(loom))]
 mod threads;
 
-pub use hop::{HopRx, HopTx, Received, SendError, hop};
-pub use mailbox::{MailboxRx, MailboxTx, mailbox};
-pub use predict::ArrivalPredictor;
+pub use crate::handoff::{
+    ArrivalPredictor, GUARD_NS, HopRx, HopTx, MailboxRx, MailboxTx, Notifier, Received, SendError,
+    UnknownStrategy, Until, WaitStrategy, Waiter, hop, mailbox, predict, strategy, wait,
+};
 pub use stop::Stop;
-pub use strategy::{UnknownStrategy, WaitStrategy};
-pub use wait::{GUARD_NS, Notifier, Until, Waiter};
 
-#[cfg(not(loom))]
 pub use capture::Damage;
-#[cfg(not(loom))]
 pub use configured::SetupError;
-#[cfg(not(loom))]
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
-#[cfg(not(loom))]
 pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
-#[cfg(not(loom))]
 pub use sink::{Sink, SinkSetup};
-#[cfg(not(loom))]
 pub use targets::Overwrites;
