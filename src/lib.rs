@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;
+pub mod stop;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod telemetry;

@@ -12,7 +12,7 @@ use e4::pipeline::{Finished, Pipeline, PipelineError, Placement, Policy, Stage, 
 use e4::telemetry::{DropReason, FrameResult};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Action, Hook, Hooked, Scripted, tiny};
+use support::{Action, Hook, Hooked, Scripted, placements, tiny};
 
 /// Keeps every result.
 #[derive(Debug, Default)]
@@ -35,24 +35,6 @@ fn pipeline(source: Scripted, engine: impl Engine + 'static) -> Pipeline<Kept> {
         gates,
         Kept::default(),
     )
-}
-
-/// Every way to cut the chain of stages into threads.
-fn placements() -> Vec<Placement> {
-    use Stage::{Capture, Gate, Infer, Sink};
-    let cuts: [&[&[Stage]]; 8] = [
-        &[&[Capture, Infer, Gate, Sink]],
-        &[&[Capture], &[Infer, Gate, Sink]],
-        &[&[Capture, Infer], &[Gate, Sink]],
-        &[&[Capture, Infer, Gate], &[Sink]],
-        &[&[Capture], &[Infer], &[Gate, Sink]],
-        &[&[Capture], &[Infer, Gate], &[Sink]],
-        &[&[Capture, Infer], &[Gate], &[Sink]],
-        &[&[Capture], &[Infer], &[Gate], &[Sink]],
-    ];
-    cuts.iter()
-        .map(|groups| Placement::unpinned(groups).expect("a placement"))
-        .collect()
 }
 
 fn assert_accounted(finished: &Finished<Kept>) {

@@ -1,6 +1,7 @@
 //! The capture stage: owns the source, numbers the frames, samples them to the
 //! bundle's interval, and counts what it passes over.
 
+use super::notices::Notices;
 use super::sampler::Sampler;
 use super::stop::{Heartbeat, Stop};
 use super::threads::SourcePart;
@@ -29,6 +30,7 @@ pub(super) struct Capture {
     pub frames: u64,
     pub samples: u64,
     pub damage: Damage,
+    pub notices: Notices,
 }
 
 /// What parts of the source could not be read.
@@ -63,9 +65,8 @@ pub(super) enum Step {
 }
 
 impl Capture {
-    /// Starts the source, or gives up once the run is to end. Sentences for the
-    /// user come back.
-    pub fn start(&mut self, slots: usize) -> Result<Vec<String>, SourceError> {
+    /// Starts the source, or gives up once the run is to end.
+    pub fn start(&mut self, slots: usize) -> Result<(), SourceError> {
         self.source.start(slots, &|| !self.stop.is_raised())?;
         let info = self.source.info();
         if !info.labels.is_empty() && info.labels != self.labels {
@@ -76,10 +77,11 @@ impl Capture {
         let slow = info
             .frame_interval_ns
             .filter(|&interval| self.sampler.too_slow(interval));
-        Ok(slow
-            .into_iter()
-            .map(|interval| self.sampler.too_slow_notice(&info.name, interval))
-            .collect())
+        if let Some(interval) = slow {
+            self.notices
+                .say(self.sampler.too_slow_notice(&info.name, interval));
+        }
+        Ok(())
     }
 
     /// Waits for the next frame, until `deadline_ns` at most.

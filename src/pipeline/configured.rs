@@ -1,7 +1,7 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
 use super::targets::{self, Overwrites};
-use super::{Pipeline, Placement, Sink, SinkSetup, Stop};
+use super::{Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::bundle::{Bundle, BundleError};
@@ -106,6 +106,14 @@ impl Pipeline<Sink> {
             .watchdog_ns(watchdog_ns)
             .drop_counters(drops);
         Ok((pipeline, notices))
+    }
+}
+
+impl Pipeline<Sink> {
+    /// What tells the run's totals, whatever becomes of the sink.
+    #[must_use]
+    pub fn sink_watch(&self) -> SinkWatch {
+        self.sink.watch()
     }
 }
 

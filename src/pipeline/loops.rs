@@ -98,7 +98,7 @@ pub(super) fn capture<S>(
     mut free: HopRx<Slot>,
     mut waiter: Waiter,
 ) -> Result<Part<S>, PipelineError> {
-    let notices = capture.start(slots)?;
+    capture.start(slots)?;
     while !forward.is_closed() {
         while let Some(slot) = free.try_recv() {
             capture.source.release(slot);
@@ -121,7 +121,6 @@ pub(super) fn capture<S>(
     }
     Ok(Part {
         source: Some(capture.finish()),
-        notices,
         ..Part::default()
     })
 }
@@ -166,7 +165,7 @@ pub(super) fn capture_and_infer<S: ResultSink>(
     mut infer: Infer<S>,
     mut waiter: Waiter,
 ) -> Result<Part<S>, PipelineError> {
-    let notices = capture.start(1)?;
+    capture.start(1)?;
     loop {
         let slot = match capture.step(now_ns() + CAPTURE_PATIENCE_NS) {
             Ok(Step::Frame(slot)) => slot,
@@ -186,7 +185,6 @@ pub(super) fn capture_and_infer<S: ResultSink>(
     }
     let mut part = infer.finish();
     part.source = Some(capture.finish());
-    part.notices.extend(notices);
     Ok(part)
 }
 

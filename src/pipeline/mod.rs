@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Guarantees: every captured frame ends as exactly one of result or dropped
-//! with a counted reason; after warm-up no thread allocates, locks or faults for
-//! a frame (the inside of the engine's run is the engine's own matter); a raised
+//! with a counted reason; after warm-up no thread allocates, waits for a lock or
+//! faults for a frame (the inside of the engine's run is the engine's own matter); a raised
 //! [`Stop`] drains what is under way and ends the run; a stage that makes no
-//! progress for longer than the watchdog's time ends the run with its name.
+//! progress for longer than the watchdog's time ends the run with its name, and
+//! what had been achieved until then is in [`Ended`].
 //!
 //! Not guaranteed: that every frame of a live source is captured, or that a
 //! captured one is inferred on; under [`Policy::Newest`] the older of two
@@ -44,12 +45,12 @@ mod configured;
 mod gate;
 mod infer;
 mod loops;
+mod notices;
 pub mod placement;
 mod rhythm;
 mod run;
 pub mod sampler;
 pub mod sink;
-pub mod stop;
 mod targets;
 mod threads;
 
@@ -57,11 +58,11 @@ pub use crate::handoff::{
     ArrivalPredictor, GUARD_NS, HopRx, HopTx, MailboxRx, MailboxTx, Notifier, Received, SendError,
     UnknownStrategy, Until, WaitStrategy, Waiter, hop, mailbox, predict, strategy, wait,
 };
-pub use stop::Stop;
+pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
 pub use configured::SetupError;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
-pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
-pub use sink::{Sink, SinkSetup};
+pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
+pub use sink::{Sink, SinkSetup, SinkWatch};
 pub use targets::Overwrites;

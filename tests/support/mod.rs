@@ -6,9 +6,12 @@
     reason = "a test fails by unwrapping, and its numbers are small"
 )]
 
+pub mod watchdog;
+
 use e4::engine::bundle::Bundle;
 use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use e4::monotonic::now_ns;
+use e4::pipeline::{Placement, Stage};
 use e4::source::{FrameSource, Next, SourceError, SourceInfo};
 use e4::tensor::{PixelFormat, Slot, SlotPool};
 use std::path::{Path, PathBuf};
@@ -23,6 +26,24 @@ pub fn repository(path: &str) -> PathBuf {
 /// The bundle that fast tests use.
 pub fn tiny() -> Bundle {
     Bundle::open(repository("engines/tiny-e2")).expect("engines/tiny-e2 is part of the repository")
+}
+
+/// Every way to cut the chain of stages into threads.
+pub fn placements() -> Vec<Placement> {
+    use Stage::{Capture, Gate, Infer, Sink};
+    let cuts: [&[&[Stage]]; 8] = [
+        &[&[Capture, Infer, Gate, Sink]],
+        &[&[Capture], &[Infer, Gate, Sink]],
+        &[&[Capture, Infer], &[Gate, Sink]],
+        &[&[Capture, Infer, Gate], &[Sink]],
+        &[&[Capture], &[Infer], &[Gate, Sink]],
+        &[&[Capture], &[Infer, Gate], &[Sink]],
+        &[&[Capture, Infer], &[Gate], &[Sink]],
+        &[&[Capture], &[Infer], &[Gate], &[Sink]],
+    ];
+    cuts.iter()
+        .map(|groups| Placement::unpinned(groups).expect("a placement"))
+        .collect()
 }
 
 /// A source of moving grey gradients: `frames` of them, `period_ns` apart in
@@ -66,6 +87,12 @@ impl Scripted {
         self.paced = true;
         self.period_ns = period_ns;
         self
+    }
+
+    /// Says that its frames are so far apart, and has them so.
+    pub fn nominal(&mut self, period_ns: u64) {
+        self.info.frame_interval_ns = Some(period_ns);
+        self.period_ns = period_ns;
     }
 
     pub fn clips_of(mut self, frames: u64) -> Self {
