@@ -103,7 +103,9 @@ impl RunArgs {
         }
         let placement = layers.placement(&crate::rt::cores())?;
         check_summary(&config)?;
-        let (report, ended) = execute(&config, placement)?;
+        let stop = Stop::new();
+        end_on_signals(&stop)?;
+        let (report, ended) = execute(&config, placement, &stop)?;
         let mut code = DONE;
         if let Some(error) = ended.failure {
             let begun = report.drops.captured() > 0;
@@ -120,22 +122,24 @@ impl RunArgs {
             DONE => troubles.max(if lost > 0 { FAILED } else { DONE }),
             _ => code,
         };
-        deliver(&config, &report, code)
+        deliver(&config, &report, code, &stop)
     }
 }
 
 /// Builds the pipeline and runs it until its source ends, a signal comes or
 /// nobody reads its output any more. A run that fails in its course has a report
 /// all the same.
-fn execute(config: &Config, placement: Placement) -> Result<(Report, Ended<Sink>), RunError> {
-    let stop = Stop::new();
-    end_on_signals(&stop)?;
-    let (pipeline, notices) = Pipeline::from_config(config, placement, &stop)?;
+fn execute(
+    config: &Config,
+    placement: Placement,
+    stop: &Stop,
+) -> Result<(Report, Ended<Sink>), RunError> {
+    let (pipeline, notices) = Pipeline::from_config(config, placement, stop)?;
     notices.iter().for_each(|notice| complain(NAME, notice));
     let redrawn = config.sink.status != StatusMode::Never && io::stderr().is_terminal();
     let pipeline = pipeline.on_notice(move |sentence| interject(redrawn, sentence));
     let watch = pipeline.sink_watch();
-    let mut ended = pipeline.run_to_end(&stop);
+    let mut ended = pipeline.run_to_end(stop);
     let mut report = ended
         .sink
         .take()
@@ -198,8 +202,8 @@ fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
 
 /// Writes the summary and the table, each whatever became of the other. Returns
 /// the exit code.
-fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
-    let saved = save(config, report);
+fn deliver(config: &Config, report: &Report, code: u8, stop: &Stop) -> Result<u8, RunError> {
+    let saved = save(config, report, stop);
     let shown = show(config, report, code);
     saved?;
     shown.map_err(RunError::Stdout)?;
@@ -210,7 +214,7 @@ fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
     Ok(code)
 }
 
-fn save(config: &Config, report: &Report) -> Result<(), RunError> {
+fn save(config: &Config, report: &Report, stop: &Stop) -> Result<(), RunError> {
     if config.sink.summary_on_stdout() {
         let line = report.summary().to_line();
         return line.and_then(|line| say(&line)).map_err(RunError::Stdout);
@@ -218,7 +222,7 @@ fn save(config: &Config, report: &Report) -> Result<(), RunError> {
     let Some(path) = &config.sink.summary else {
         return Ok(());
     };
-    let saved = report.summary().save(path);
+    let saved = report.summary().save(path, &|| !stop.is_raised());
     saved.map_err(|source| summary_error(path, source, FAILED))
 }
 

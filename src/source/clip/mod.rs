@@ -43,6 +43,7 @@ mod y4m;
 pub use raw::RawLayout;
 pub use run::ClipSource;
 
+use crate::stop::Stop;
 use std::path::PathBuf;
 
 /// How a [`ClipSource`] reads and paces its clips.
@@ -63,6 +64,8 @@ pub struct ClipOptions {
     pub ffmpeg: PathBuf,
     /// Longest wait for data of `ffmpeg`, or of a pipe, before it is given up.
     pub patience_ns: u64,
+    /// The run's request to end: no wait in here goes on for long after it.
+    pub stop: Stop,
 }
 
 impl Default for ClipOptions {
@@ -75,6 +78,7 @@ impl Default for ClipOptions {
             fallback_interval_ns: 40_000_000,
             ffmpeg: PathBuf::from("ffmpeg"),
             patience_ns: 10_000_000_000,
+            stop: Stop::new(),
         }
     }
 }

@@ -8,9 +8,10 @@ use super::input::Input;
 use super::raw::Raw;
 use super::y4m::{self, Y4m};
 use crate::tensor::{Frame, PixelFormat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Largest width or height that is believed.
@@ -117,6 +118,15 @@ pub(super) fn checked_len(format: PixelFormat, width: u32, height: u32) -> Resul
     })
 }
 
+/// Opens `path` for reading, which does not wait for the writer of a named pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file)
+}
+
 /// A reader of any kind. An enum, so that the next clip of a folder costs no
 /// allocation where its format needs none.
 #[derive(Debug)]
@@ -152,7 +162,13 @@ impl Reader {
         if !kind.is_file() && !kind.is_fifo() {
             return Err(Fault::Broken("is neither a file nor a pipe".into()));
         }
-        let mut input = Input::new(File::open(path)?, options.patience_ns, spare)?;
+        let file = open(path)?;
+        let input = Input::new(file, options.patience_ns, spare)?.ended_by(&options.stop);
+        let mut input = if kind.is_fifo() {
+            input.unwritten()
+        } else {
+            input
+        };
         let fallback = Rate::from_interval(options.fallback_interval_ns);
         input.want(12, u64::MAX)?;
         if input.bytes().is_empty() {

@@ -121,9 +121,13 @@ impl ClipSource {
     /// Moves on to the next frame or event.
     fn step(&mut self, deadline_ns: u64) -> Event {
         loop {
+            if self.options.stop.is_raised() {
+                return Event::Pending;
+            }
             if self.reader.is_none() {
                 match self.open_next() {
                     Some(Ok(())) => {}
+                    Some(Err(_)) if self.options.stop.is_raised() => return Event::Pending,
                     Some(Err(Some(error))) => return Event::Damaged(error),
                     Some(Err(None)) => continue,
                     None => return Event::End,
@@ -148,6 +152,8 @@ impl ClipSource {
                     return Event::Undecodable;
                 }
                 Ok(Step::Frame | Step::End) => None,
+                // A wait that was broken off says nothing about the clip.
+                Err(_) if self.options.stop.is_raised() => return Event::Pending,
                 Err(fault) => Some(fault),
             };
             if let Some(error) = self.close(fault) {
@@ -307,11 +313,13 @@ impl FrameSource for ClipSource {
         self.early.clear();
         self.reported.fill(false);
         self.place = Place::default();
-        let sizes = self
-            .clips
-            .iter()
-            .map(|clip| Reader::peek(&clip.path, &self.options));
-        let largest = sizes.max().unwrap_or(0);
+        let mut largest = 0;
+        for clip in &self.clips {
+            if !wanted() {
+                return Ok(());
+            }
+            largest = largest.max(Reader::peek(&clip.path, &self.options));
+        }
         let (pool, free) = SlotPool::new(slots.max(1), largest.min(MAX_AHEAD));
         (self.pool, self.free) = (Some(pool), free);
         let first = loop {
