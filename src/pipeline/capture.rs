@@ -31,6 +31,10 @@ pub(super) struct Capture {
     pub samples: u64,
     pub damage: Damage,
     pub notices: Notices,
+    /// Clip of the latest frame.
+    pub clip: u32,
+    /// Interval that was called too slow last.
+    pub slow_said_ns: Option<u64>,
 }
 
 /// What parts of the source could not be read.
@@ -56,8 +60,10 @@ impl Damage {
 pub(super) enum Step {
     /// A frame to infer on.
     Frame(Slot),
-    /// Nothing this time.
+    /// Something came that is no frame to infer on.
     Nothing,
+    /// Nothing came before the deadline.
+    Idle,
     /// No free slot: give one back first.
     Starved,
     /// No further frame will come.
@@ -74,14 +80,23 @@ impl Capture {
             let map = |name| class(name).and_then(|c| u16::try_from(c).ok());
             self.label_map = Some(info.labels.iter().map(map).collect());
         }
+        self.look_at_interval();
+        Ok(())
+    }
+
+    /// Says that the source is too slow, once for each interval that is.
+    fn look_at_interval(&mut self) {
+        let info = self.source.info();
         let slow = info
             .frame_interval_ns
             .filter(|&interval| self.sampler.too_slow(interval));
-        if let Some(interval) = slow {
-            self.notices
-                .say(self.sampler.too_slow_notice(&info.name, interval));
+        if let Some(interval) = slow
+            && self.slow_said_ns != slow
+        {
+            let sentence = self.sampler.too_slow_notice(&info.name, interval);
+            self.notices.say(sentence);
+            self.slow_said_ns = slow;
         }
-        Ok(())
     }
 
     /// Waits for the next frame, until `deadline_ns` at most.
@@ -103,7 +118,7 @@ impl Capture {
                 self.damage.add(error);
                 Ok(Step::Nothing)
             }
-            Next::Idle => Ok(Step::Nothing),
+            Next::Idle => Ok(Step::Idle),
             Next::Starved => Ok(Step::Starved),
             Next::End => Ok(Step::End),
         }
@@ -113,6 +128,10 @@ impl Capture {
     fn admit(&mut self, mut slot: Slot) -> Step {
         slot.meta.frame = self.frames;
         self.count_captured();
+        if self.clip != slot.meta.clip {
+            self.clip = slot.meta.clip;
+            self.look_at_interval();
+        }
         if !self.sampler.keep(slot.meta.clip, slot.meta.timestamp_ns) {
             self.drops.drop_frame(DropReason::Decimated);
             self.source.release(slot);

@@ -6,9 +6,10 @@ use super::run::{Outlet, ResultSink};
 use super::stop::Stop;
 use super::threads::Part;
 use super::wait::Waiter;
-use crate::gates::{Gates, GatesError};
+use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// What the gate needs to know of a frame.
@@ -101,6 +102,9 @@ impl<S: ResultSink> GateStage<S> {
                 return self.fail(&error);
             }
         };
+        if self.gates.is_poisoned() {
+            return self.fail(&"the network gave what is not a number");
+        }
         if evaluation.leave {
             self.gates.commit();
         }
@@ -126,7 +130,7 @@ impl<S: ResultSink> GateStage<S> {
     }
 
     /// Says the first failure; the frame is counted by infer.
-    fn fail(&mut self, error: &GatesError) -> Outcome {
+    fn fail(&mut self, error: &dyn Display) -> Outcome {
         if !std::mem::replace(&mut self.failed, true) {
             let frame = self.result.frame;
             let sentence = format!("frame {frame}: {error}; {COUNTED}");

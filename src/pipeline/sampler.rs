@@ -44,8 +44,9 @@ impl Sampler {
         if timestamp_ns.saturating_add(interval / 8) < self.due_ns {
             return false;
         }
-        if timestamp_ns - self.last_kept_ns > interval.saturating_mul(2) {
-            self.gaps += 1;
+        let since_last = timestamp_ns - self.last_kept_ns;
+        if since_last > interval.saturating_mul(2) {
+            self.gaps += since_last.saturating_add(interval / 8) / interval - 1;
         }
         let behind = timestamp_ns >= self.due_ns.saturating_add(interval);
         let anchor = if behind { timestamp_ns } else { self.due_ns };
@@ -54,7 +55,8 @@ impl Sampler {
         true
     }
 
-    /// Stretches between kept frames longer than two intervals, so far.
+    /// Instants of the grid without a frame, so far, in stretches between kept
+    /// frames that are longer than two intervals.
     #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps
@@ -124,7 +126,8 @@ mod tests {
         for t in [0, 100, 200, 550, 600, 650, 750] {
             sampler.keep(0, t * MS);
         }
-        assert_eq!(sampler.gaps(), 1);
+        // Nothing came for the instants 300 and 400.
+        assert_eq!(sampler.gaps(), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Not guaranteed: anything about files that others move meanwhile.
 
 use crate::config::{Config, OutputTo, SourceKind};
+use crate::source::clip::files;
 use nix::sys::stat::fstat;
 use std::ffi::OsStr;
 use std::fs;
@@ -53,11 +54,9 @@ pub(super) fn check(config: &Config) -> Result<(), Overwrites> {
     Ok(())
 }
 
-/// Whether `path` is the clip, or one of a folder of clips.
+/// Whether `path` is the clip, or a clip or the labels of a folder of them.
 fn is_of(path: &Path, clip: &Path) -> bool {
-    // A folder that cannot be read is the source's to complain about.
-    let of_folder = fs::read_dir(clip).map(|all| all.flatten().any(|e| same(path, &e.path())));
-    of_folder.unwrap_or_else(|_| same(path, clip))
+    files(clip).iter().any(|file| same(path, file))
 }
 
 /// Whether `stream` goes into the regular file `path`.
@@ -108,5 +107,7 @@ mod tests {
         assert!(!same(Path::new("/dev/null"), Path::new("/dev/null")));
         assert!(is_of(&at("hard"), folder.path()));
         assert!(!is_of(&at("new"), folder.path()));
+        fs::write(at("summary.json"), "an earlier run's").unwrap();
+        assert!(!is_of(&at("summary.json"), folder.path()));
     }
 }

@@ -5,7 +5,7 @@ use super::capture::{Capture, Damage};
 use super::gate::{Feature, GateStage, Verdict};
 use super::hop::{HopRx, HopTx, hop};
 use super::infer::{Infer, Judge};
-use super::loops::{self, Feed, Forward};
+use super::loops::{self, CatchUp, Feed, Forward};
 use super::mailbox::mailbox;
 use super::notices::Notices;
 use super::placement::{Stage, ThreadPlan};
@@ -322,6 +322,8 @@ fn prepare<S: ResultSink + 'static>(
         samples: 0,
         damage: Damage::default(),
         notices,
+        clip: 0,
+        slow_said_ns: None,
     };
     build.capture(capture, infer, newest);
     Ok(build.finish())
@@ -388,7 +390,9 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
 
     fn capture(&mut self, capture: Capture, infer: Infer<S>, newest: bool) {
         if !self.cut_before(Stage::Infer) {
-            let work = move |waiter, _: &Stop| loops::capture_and_infer(capture, infer, waiter);
+            let catch_up = newest.then(|| CatchUp::new(self.options));
+            let work =
+                move |waiter, _: &Stop| loops::capture_and_infer(capture, infer, waiter, catch_up);
             self.work.push((Stage::Capture, Box::new(work)));
             return;
         }

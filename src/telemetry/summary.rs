@@ -20,7 +20,9 @@ pub struct Summary {
     pub schema: String,
     /// Frames, each counted once.
     pub frames: Frames,
-    /// Frames that never reached us, by kind; they are not captured ones.
+    /// Frames that never reached us, by kind; they are not captured ones. One
+    /// hole may show in two kinds: as frames that the source lost, and as frames
+    /// of the bundle's interval that were missing in consequence.
     pub source_gaps: BTreeMap<String, u64>,
     /// Results by exit, counted from 1.
     pub exits: BTreeMap<String, u64>,

@@ -207,7 +207,7 @@ fn no_child(error: &io::Error, program: &Path) -> Fault {
     })
 }
 
-/// Keeps, of the child's words: first the last error, then the last hint that
+/// Keeps, of the child's words: first the last error, then the first hint that
 /// the data broke off.
 fn keep(kept: &mut Vec<String>, line: &str) {
     if line.is_empty() || kept.first().is_some_and(|last| last.contains(NO_VIDEO)) {
@@ -218,7 +218,7 @@ fn keep(kept: &mut Vec<String>, line: &str) {
         line.clone_into(&mut kept[0]);
     }
     let lower = line.to_ascii_lowercase();
-    if CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
+    if kept[1].is_empty() && CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
         line.clone_into(&mut kept[1]);
     }
 }
@@ -232,7 +232,8 @@ fn plain<'a>(line: &'a str, name: &str) -> &'a str {
     }
     let bare = name.strip_prefix("file:").unwrap_or(name);
     let unnamed = rest.strip_prefix(name).or_else(|| rest.strip_prefix(bare));
-    unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest)
+    let rest = unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest);
+    rest.trim_end_matches('.')
 }
 
 /// What the ended child has to complain about, if anything.
@@ -248,7 +249,9 @@ fn complaint(outcome: &Outcome, name: &str) -> Option<String> {
     let words = if status.success() {
         word(1)
     } else {
-        word(0).or_else(|| word(1))
+        // What broke off comes before what ffmpeg made of it.
+        let no_video = word(0).filter(|line| line.contains(NO_VIDEO));
+        no_video.or_else(|| word(1)).or_else(|| word(0))
     };
     match words {
         Some(line) if line.contains(NO_VIDEO) => Some("there is no video in it".into()),
@@ -308,6 +311,10 @@ mod tests {
             ),
             ("[fatal] /tmp/a.mp4: Invalid", "Invalid"),
             ("plain", "plain"),
+            (
+                "Packet corrupt, dropping it.",
+                "Packet corrupt, dropping it",
+            ),
             ("[unclosed", "[unclosed"),
         ] {
             assert_eq!(plain(line, name), expected);

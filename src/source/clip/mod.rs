@@ -44,13 +44,19 @@ pub use raw::RawLayout;
 pub use run::ClipSource;
 
 use crate::stop::Stop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Every file that a [`ClipSource`] of `path` reads, as far as it can be listed.
+#[must_use]
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    folder::files(path)
+}
 
 /// How a [`ClipSource`] reads and paces its clips.
 #[derive(Clone, Debug)]
 pub struct ClipOptions {
     /// Names of the classes, in the order that labels index; empty takes those
-    /// of `labels.csv`, sorted.
+    /// of `labels.csv` or of the folders, sorted.
     pub labels: Vec<String>,
     /// Times to play the file or folder; `None` plays on until stopped.
     pub passes: Option<u32>,

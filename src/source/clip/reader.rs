@@ -23,6 +23,9 @@ pub(super) const MAX_FRAME_BYTES: usize = 256 << 20;
 /// The reason of a fault when a pipe stayed silent for too long.
 pub(super) const NO_DATA: &str = "no data came in time";
 
+/// The reason of a fault when the data ended within a frame.
+pub(super) const CUT: &str = "ends within a frame";
+
 /// What [`ClipReader::next_frame`] came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -111,9 +114,12 @@ pub(super) fn checked_len(format: PixelFormat, width: u32, height: u32) -> Resul
     let sane = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
     let len = format.frame_len(width, height).filter(|_| sane);
     len.filter(|&len| len <= MAX_FRAME_BYTES).ok_or_else(|| {
+        let limit = match sane {
+            true => format!("{} MiB a frame", MAX_FRAME_BYTES >> 20),
+            false => format!("1x1 to {MAX_SIDE}x{MAX_SIDE}"),
+        };
         Fault::Broken(format!(
-            "a frame size of {width}x{height} is beyond the limit of {MAX_SIDE}x{MAX_SIDE} and {} MiB",
-            MAX_FRAME_BYTES >> 20
+            "its frame size of {width}x{height} is beyond the limit of {limit}"
         ))
     })
 }

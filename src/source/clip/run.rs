@@ -2,16 +2,13 @@
 
 use super::ClipOptions;
 use super::folder::{self, Clip};
-use super::reader::{ClipReader, Fault, Reader, Step};
-use crate::monotonic::now_ns;
+use super::reader::{CUT, ClipReader, Fault, Reader, Step};
+use crate::monotonic::{now_ns, sleep_until};
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
 use crate::telemetry::DropReason;
 use crate::tensor::{Slot, SlotPool};
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Most bytes that a slot is given ahead of its first frame: twice a 4K picture
 /// in RGB. Larger frames let their slots grow, so a size that a tiny file
@@ -225,7 +222,13 @@ impl ClipSource {
         let frames = self.place.clip_frames;
         Some(match fault {
             Fault::Io(source) if frames == 0 => SourceError::Io { path, source },
-            Fault::Broken(reason) if frames == 0 => SourceError::Undecodable { path, reason },
+            Fault::Broken(reason) if frames == 0 => SourceError::Undecodable {
+                path,
+                reason: match reason.as_str() {
+                    CUT => "ends within its first frame".into(),
+                    _ => reason,
+                },
+            },
             Fault::Io(source) => SourceError::Truncated {
                 path,
                 reason: source.to_string(),
@@ -251,6 +254,10 @@ impl ClipSource {
         place.sequence += 1;
         meta.clip = place.files.wrapping_sub(1);
         meta.label = self.clips[place.upcoming - 1].label;
+        if place.clip_frames == 0 {
+            let reader = self.reader.as_ref();
+            self.info.frame_interval_ns = reader.and_then(ClipReader::frame_interval_ns);
+        }
         place.clip_frames += 1;
         place.pass_frames += 1;
     }
@@ -288,16 +295,6 @@ impl ClipSource {
                 ),
             },
         }
-    }
-}
-
-/// Sleeps until `wake_ns` of the monotonic clock.
-fn sleep_until(wake_ns: u64) {
-    let wake = TimeSpec::from_duration(Duration::from_nanos(wake_ns));
-    while now_ns() < wake_ns {
-        let flags = ClockNanosleepFlags::TIMER_ABSTIME;
-        // A signal wakes us early; the loop looks at the clock again.
-        let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &wake);
     }
 }
 
@@ -339,7 +336,6 @@ impl FrameSource for ClipSource {
             slot.data.resize(len, 0);
         }
         self.ready = Some(first);
-        self.info.frame_interval_ns = self.reader.as_ref().and_then(ClipReader::frame_interval_ns);
         Ok(())
     }
 

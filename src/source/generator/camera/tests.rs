@@ -1,4 +1,5 @@
 use super::*;
+use crate::monotonic::{now_ns, sleep_until};
 use crate::source::generator::Script;
 
 fn camera(options: CameraOptions) -> Generator {
