@@ -253,6 +253,23 @@ fn notices_are_said_once_and_before_the_first_result() {
 }
 
 #[test]
+fn a_frame_whose_features_are_no_numbers_is_dropped_and_not_answered() {
+    with_watchdog(|| {
+        for placement in placements() {
+            let poisons: Hook = Arc::new(|segment, run| match (segment, run % 5) {
+                (0, 3) => Action::Poison,
+                _ => Action::Run,
+            });
+            let pipeline = pipeline(scripted(), poisons, None).placement(placement);
+            let (summary, ended) = summary(pipeline);
+            let lost = summary.frames.dropped[DropReason::EngineFailed.name()];
+            assert_eq!((summary.frames.results, lost), (40, 10));
+            assert!(ended.notices[0].contains("not a number"));
+        }
+    });
+}
+
+#[test]
 fn the_first_engine_failure_is_said_when_it_happens() {
     with_watchdog(|| {
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();

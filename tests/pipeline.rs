@@ -12,8 +12,7 @@ use e4::pipeline::{Finished, Pipeline, PipelineError, Placement, Policy, Stage, 
 use e4::telemetry::{DropReason, FrameResult};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::watchdog::with_watchdog;
-use support::{Action, Hook, Hooked, Scripted, placements, tiny};
+use support::{Action, Hook, Hooked, Scripted, Watched, placements, tiny};
 
 /// Keeps every result.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ fn every_placement_delivers_every_frame_with_the_same_decisions() {
     for placement in placements() {
         let finished = pipeline(Scripted::new(60).clips_of(20), CpuEngine::new())
             .placement(placement.clone())
-            .run(&Stop::new())
+            .run_watched(&Stop::new())
             .expect("a run");
         assert_accounted(&finished);
         assert_eq!(finished.sink.0.len(), 60);
@@ -80,7 +79,7 @@ fn an_asynchronous_engine_decides_the_same_speculating_or_not() {
     let run = |engine: Box<dyn Fn() -> Pipeline<Kept>>, speculate| {
         let finished = engine()
             .speculate(speculate)
-            .run(&Stop::new())
+            .run_watched(&Stop::new())
             .expect("a run");
         assert_accounted(&finished);
         decisions(&finished)
@@ -109,7 +108,7 @@ fn a_slow_infer_takes_the_newest_frame_each_time() {
         &[&[Capture, Infer, Gate, Sink]],
     ];
     for groups in groups {
-        with_watchdog(move || takes_the_newest(groups));
+        takes_the_newest(groups);
     }
 }
 
@@ -136,7 +135,7 @@ fn takes_the_newest(groups: &[&[Stage]]) {
     .policy(Policy::Newest)
     .slots(12)
     .sample(false)
-    .run(&Stop::new())
+    .run_watched(&Stop::new())
     .expect("a run");
     assert_accounted(&finished);
     assert!(
@@ -181,7 +180,7 @@ fn a_stop_drains_what_is_under_way() {
         });
         let finished = pipeline(Scripted::new(u64::MAX).clips_of(1_000), CpuEngine::new())
             .placement(placement)
-            .run(&stop)
+            .run_watched(&stop)
             .expect("a run");
         raiser.join().expect("a thread");
         assert_accounted(&finished);
@@ -203,7 +202,7 @@ fn a_sink_that_has_enough_ends_the_run() {
             sink,
         )
         .placement(placement)
-        .run(&Stop::new())
+        .run_watched(&Stop::new())
         .expect("a run");
         assert!(finished.drops.captured() >= 10);
     }
@@ -228,7 +227,7 @@ fn a_frame_that_the_engine_fails_on_is_dropped_and_the_next_one_goes_through() {
                 },
             )
             .placement(placement)
-            .run(&Stop::new())
+            .run_watched(&Stop::new())
             .expect("a run");
             assert_accounted(&finished);
             assert_eq!(finished.drops.dropped(DropReason::EngineFailed), 10);
@@ -256,7 +255,7 @@ fn a_failure_while_speculating_loses_that_frame_only() {
             };
             let finished = pipeline(source, engine)
                 .placement(placement)
-                .run(&Stop::new())
+                .run_watched(&Stop::new())
                 .expect("a run");
             assert_eq!(finished.drops.captured(), 60);
             assert_accounted(&finished);
@@ -278,7 +277,7 @@ fn a_stalled_stage_ends_the_run_with_its_name() {
         },
     )
     .watchdog_ns(200_000_000)
-    .run(&Stop::new())
+    .run_watched(&Stop::new())
     .expect_err("a stall");
     assert!(
         matches!(
@@ -305,7 +304,7 @@ fn a_panic_in_a_stage_ends_the_run_with_its_name() {
             },
         )
         .placement(placement)
-        .run(&Stop::new())
+        .run_watched(&Stop::new())
         .expect_err("a panic");
         assert!(
             matches!(error, PipelineError::Panicked(stage) if stage == owner),
@@ -342,7 +341,7 @@ fn a_live_source_drops_what_a_stalled_sink_cannot_take() {
     )
     .policy(Policy::Newest)
     .sample(false)
-    .run(&Stop::new())
+    .run_watched(&Stop::new())
     .expect("a run");
     assert_eq!(
         finished.drops.captured(),
@@ -355,7 +354,7 @@ fn frames_off_the_bundles_grid_are_decimated() {
     let mut source = Scripted::new(90);
     source.period_ns = tiny().manifest().frame_interval_ns / 3;
     let finished = pipeline(source, CpuEngine::new())
-        .run(&Stop::new())
+        .run_watched(&Stop::new())
         .expect("a run");
     assert_accounted(&finished);
     assert_eq!(finished.sink.0.len(), 30);
@@ -402,7 +401,7 @@ fn a_source_slower_than_the_bundle_is_reported() {
         gates,
         Kept::default(),
     )
-    .run(&Stop::new())
+    .run_watched(&Stop::new())
     .expect("a run");
     assert!(
         finished

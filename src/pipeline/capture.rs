@@ -112,6 +112,7 @@ impl Capture {
             Next::Dropped(_) => {
                 self.count_captured();
                 self.drops.drop_frame(DropReason::Undecodable);
+                self.sampler.excuse();
                 Ok(Step::Nothing)
             }
             Next::Damaged(error) => {

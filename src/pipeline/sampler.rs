@@ -13,6 +13,8 @@ pub struct Sampler {
     clip: Option<u32>,
     due_ns: u64,
     last_kept_ns: u64,
+    /// Frames came since the last one kept, and could not be used.
+    excused: bool,
     gaps: u64,
 }
 
@@ -25,6 +27,7 @@ impl Sampler {
             clip: None,
             due_ns: 0,
             last_kept_ns: 0,
+            excused: false,
             gaps: 0,
         }
     }
@@ -45,7 +48,8 @@ impl Sampler {
             return false;
         }
         let since_last = timestamp_ns - self.last_kept_ns;
-        if since_last > interval.saturating_mul(2) {
+        let excused = std::mem::take(&mut self.excused);
+        if since_last > interval.saturating_mul(2) && !excused {
             self.gaps += since_last.saturating_add(interval / 8) / interval - 1;
         }
         let behind = timestamp_ns >= self.due_ns.saturating_add(interval);
@@ -53,6 +57,11 @@ impl Sampler {
         self.due_ns = anchor.saturating_add(interval);
         self.last_kept_ns = timestamp_ns;
         true
+    }
+
+    /// A frame came that cannot be used: the stretch that it is in is no gap.
+    pub fn excuse(&mut self) {
+        self.excused = true;
     }
 
     /// Instants of the grid without a frame, so far, in stretches between kept
@@ -128,6 +137,17 @@ mod tests {
         }
         // Nothing came for the instants 300 and 400.
         assert_eq!(sampler.gaps(), 2);
+    }
+
+    #[test]
+    fn a_stretch_of_frames_that_came_and_were_no_use_is_no_gap() {
+        let mut sampler = Sampler::new(Some(100 * MS));
+        assert!(sampler.keep(0, 0));
+        sampler.excuse();
+        assert!(sampler.keep(0, 500 * MS));
+        assert_eq!(sampler.gaps(), 0);
+        assert!(sampler.keep(0, 900 * MS));
+        assert_eq!(sampler.gaps(), 3);
     }
 
     #[test]

@@ -112,6 +112,19 @@ pub struct Frame {
 }
 
 impl PixelFormat {
+    /// All layouts.
+    pub const ALL: [Self; 9] = [
+        Self::Gray8,
+        Self::Rgb24,
+        Self::Bgr24,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Nv12,
+        Self::I420,
+        Self::I422,
+        Self::I444,
+    ];
+
     /// Bytes of a `width` x `height` frame; `None` where that overflows.
     #[must_use]
     pub fn frame_len(self, width: u32, height: u32) -> Option<usize> {

@@ -5,21 +5,25 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Runs `case` on a thread of its own; one that does not come back within two
-/// minutes fails the test.
+/// Longest that a case may take, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Runs `case` on a thread of its own; one that does not come back fails the
+/// test.
 pub fn with_watchdog(case: impl FnOnce() + Send + 'static) {
-    within(Duration::from_secs(120), case);
+    finished(case);
 }
 
-/// As [`with_watchdog`], for a case that takes its time.
-pub fn within(limit: Duration, case: impl FnOnce() + Send + 'static) {
+/// As [`with_watchdog`], and hands on what `case` comes to.
+pub fn finished<T: Send + 'static>(case: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, ended) = channel();
     let case = std::thread::spawn(move || {
-        case();
+        let value = case();
         // The other end is gone only when the watchdog has fired.
         let _ = done.send(());
+        value
     });
-    match ended.recv_timeout(limit) {
+    match ended.recv_timeout(LIMIT) {
         Err(RecvTimeoutError::Timeout) => panic!("it does not come back"),
         _ => case
             .join()

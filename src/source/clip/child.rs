@@ -190,3 +190,18 @@ fn read_lines(mut from: ChildStderr, keep: fn(&mut Vec<String>, &str)) -> Vec<St
     keep(&mut kept, String::from_utf8_lossy(&line).trim());
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_does_not_wait_for_a_child_to_end() {
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        let (child, _stdout) = spawn(command, |_, _| {}).unwrap();
+        let stop = Stop::new();
+        stop.raise();
+        assert!(child.finish(Duration::MAX, &stop).is_none());
+    }
+}
