@@ -213,7 +213,7 @@ fn a_full_disk_is_a_failure_that_names_the_output() {
     ]));
     assert_eq!(done.status.code(), Some(1));
     assert!(
-        text(&done.stderr).contains("/dev/full"),
+        text(&done.stderr).contains("--output /dev/full"),
         "{}",
         text(&done.stderr)
     );

@@ -34,7 +34,7 @@ const AT_ONCE: usize = 4096;
 
 /// Takes lines, each with its newline.
 pub trait Output: Send + Debug {
-    /// Name for errors: `standard output`, a path.
+    /// Name for errors: `standard output`, or the flag with its path.
     fn name(&self) -> String;
 
     /// Takes one line.
@@ -82,7 +82,7 @@ impl FileOutput {
             File::options().write(true).create(true).truncate(true),
         )?;
         let end = opened.map_or_else(|| End::Unread(path.to_owned()), End::Open);
-        Self::new(path.display().to_string(), end, stop)
+        Self::new(format!("--output {}", path.display()), end, stop)
     }
 
     /// Standard output. `stop` is that of the run.
@@ -293,7 +293,7 @@ mod tests {
         let mut output = FileOutput::create(&path, &Stop::new()).unwrap();
         output.write(b"{}\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
-        assert_eq!(output.name(), path.display().to_string());
+        assert_eq!(output.name(), format!("--output {}", path.display()));
     }
 
     /// A pipe that is full, and its reader.
