@@ -23,6 +23,8 @@ pub const CASES: &[Case] = &[
     Case::new("camera_fault_unbind_bind", unbind_bind),
     Case::new("camera_fault_other_number", other_number),
     Case::new("camera_fault_sequence_wrap", sequence_wrap),
+    Case::new("camera_fault_timestamp_wrap", timestamp_wrap),
+    Case::new("camera_follows_its_source", source_change),
     Case::new("camera_fault_second_opener", second_opener),
     Case::new("camera_fault_busy_at_start", busy_at_start),
     Case::new("camera_fault_gone_at_start", gone_at_start),
@@ -227,6 +229,51 @@ fn sequence_wrap() -> Outcome {
     );
     rises(&watch.history())?;
     watch.stop()
+}
+
+/// Stamps that begin near the end of 63 bits, or of 31 bits of seconds: no time of
+/// ours, so the time of the dequeue stands in, and the jump is counted once. (The
+/// case that streams a minute goes over the end.)
+fn timestamp_wrap() -> Outcome {
+    let vivid = Vivid::load(&[])?;
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        let kind = i64::try_from(round % 2)? + 1;
+        vivid.set("wrap_timestamp", kind)?;
+        let began = Instant::now();
+        let watch = Watch::start(options(&vivid.node, "yuyv"));
+        times.push(watch.frames(1)? - began);
+        watch.frames(20)?;
+        ensure!(
+            watch.gaps("timestamp_jump") > 0,
+            "kind {kind} was not noticed"
+        );
+        let now = e4::monotonic::now_ns();
+        let history = watch.history();
+        let ours = history.iter().all(|&(_, time)| time <= now);
+        ensure!(ours, "a time that is not of our clock");
+        rises(&history)?;
+        watch.stop()?;
+    }
+    within_two_seconds("stamps that wrap", times)
+}
+
+/// A source whose signal changes is negotiated with anew.
+fn source_change() -> Outcome {
+    let vivid = Vivid::load(&["input_types=0x3"])?;
+    let watch = Watch::start(options(&vivid.node, "yuyv"));
+    watch.frames(3)?;
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        let began = Instant::now();
+        vivid.set("dv_timings_signal_mode", i64::try_from((round + 1) % 2)?)?;
+        let lost = watch.said_after("picture's size has changed", began)?;
+        let back = watch.said_after("streams again", lost)?;
+        times.push(watch.frame_after(back)? - lost);
+        watch.frames(3)?;
+    }
+    watch.stop()?;
+    within_two_seconds("a change of the source", times)
 }
 
 fn second_opener() -> Outcome {
