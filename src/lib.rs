@@ -20,12 +20,15 @@ pub mod doctor;
 pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;
+pub mod handoff;
 pub mod monotonic;
+#[cfg(not(loom))]
 pub mod pipeline;
 #[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;
+pub mod stop;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod telemetry;

@@ -3,49 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/allocations.rs"]
+mod allocations;
+
 use e4::source::clip::{ClipOptions, ClipSource, RawLayout};
 use e4::source::{FrameSource, Next};
 use e4::tensor::{Colour, PixelFormat};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    // After the thread's end there is nobody left to count for.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator with the same arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Plays a few passes and returns the allocations after the first frame.
-fn allocations(path: &Path, options: ClipOptions) -> (usize, usize) {
+fn allocations(path: &Path, options: ClipOptions) -> (usize, u64) {
     let options = ClipOptions {
         passes: Some(4),
         ..options
@@ -61,10 +28,10 @@ fn allocations(path: &Path, options: ClipOptions) -> (usize, usize) {
         }
         frames += 1;
         if frames == 1 {
-            before = ALLOCATIONS.get();
+            before = allocations::of_this_thread();
         }
     }
-    (frames, ALLOCATIONS.get() - before)
+    (frames, allocations::of_this_thread() - before)
 }
 
 #[test]

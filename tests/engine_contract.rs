@@ -2,14 +2,17 @@
 //! the CPU engine and on the one that completes asynchronously. Another engine
 //! joins with one line at the end of this file.
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use e4::engine::bundle::{Bundle, elements};
 use e4::engine::check::{TOLERANCE, golden_features};
 use e4::engine::cpu::CpuEngine;
 use e4::engine::offload::Offload;
 use e4::engine::{Buffer, DeviceBuffer, Engine, EngineError, Segment, SegmentIo};
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
+use watchdog::with_watchdog;
 
 /// A bundle of the repository; a missing one fails the test.
 fn shipped(name: &str) -> Bundle {
@@ -17,22 +20,6 @@ fn shipped(name: &str) -> Bundle {
         .join("engines")
         .join(name);
     Bundle::open(&dir).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// Runs `case` on a thread of its own; a run that never ends fails it.
-fn with_watchdog(case: impl FnOnce() + Send + 'static) {
-    let (done, ended) = mpsc::channel();
-    let case = std::thread::spawn(move || {
-        case();
-        // The other end is gone only when the watchdog has fired.
-        let _ = done.send(());
-    });
-    match ended.recv_timeout(Duration::from_secs(120)) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the engine does not come back"),
-        _ => case
-            .join()
-            .unwrap_or_else(|cause| std::panic::resume_unwind(cause)),
-    }
 }
 
 /// An input that differs from element to element and by `seed`.

@@ -24,6 +24,7 @@ fn evaluate(gates: &mut Gates, golden: &Golden, clip: usize, t: usize, exit: usi
 }
 
 fn assert_close(what: &str, got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len(), "{what}");
     for (got, want) in got.iter().zip(want) {
         assert!(
             (got - want).abs() <= TOLERANCE,
@@ -49,7 +50,7 @@ fn compare_frame(bundle: &Bundle, gates: &mut Gates, golden: &Golden, clip: usiz
         let what = format!("{name} clip {clip} frame {t} exit {exit}");
         let got = evaluate(gates, golden, clip, t, exit);
         assert_close(&what, gates.logits(), &logits[exit * classes..][..classes]);
-        assert_close(&format!("{what} beta"), &[got.beta], &beta[exit..]);
+        assert_close(&format!("{what} beta"), &[got.beta], &beta[exit..=exit]);
         if let Some(p) = gate.get(exit) {
             assert_close(&format!("{what} gate"), &[got.gate], &[*p]);
             let threshold = bundle.manifest().exits[exit].threshold.unwrap();

@@ -3,48 +3,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/allocations.rs"]
+mod allocations;
+
 use e4::monotonic::now_ns;
 use e4::source::generator::{CameraOptions, Generator};
 use e4::source::{FrameSource, Next};
 use e4::tensor::PixelFormat;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came; counting
-// touches a constant-initialised thread local, which itself allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn allocations(options: CameraOptions) -> u64 {
     let mut camera = Generator::new(options).unwrap();
     camera.start(2, &|| true).unwrap();
-    let before = ALLOCATIONS.get();
+    let before = allocations::of_this_thread();
     for _ in 0..600 {
         match camera.next(now_ns() + 10_000_000_000) {
             Ok(Next::Frame(slot)) => camera.release(slot),
             other => panic!("{other:?}"),
         }
     }
-    ALLOCATIONS.get() - before
+    allocations::of_this_thread() - before
 }
 
 #[test]

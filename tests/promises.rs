@@ -2,6 +2,9 @@
 //! and what must hold of what ships.
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use e4::telemetry::Summary;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,6 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use watchdog::with_watchdog;
 
 fn e4(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_e4"));
@@ -50,6 +54,10 @@ fn summary(path: &Path) -> Summary {
 
 #[test]
 fn an_interrupt_ends_a_run_within_a_second_with_a_correct_summary() {
+    with_watchdog(interrupt_five_times);
+}
+
+fn interrupt_five_times() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("summary.json");
     let file_name = file.to_str().unwrap();
@@ -83,6 +91,10 @@ fn an_interrupt_ends_a_run_within_a_second_with_a_correct_summary() {
 
 #[test]
 fn a_killed_run_leaves_nothing_that_stops_the_next_one() {
+    with_watchdog(kill_and_run_again);
+}
+
+fn kill_and_run_again() {
     for _ in 0..3 {
         let mut child = started(&["run", "--json", "--loop"], 5);
         signal(&child, Signal::SIGKILL);
@@ -97,6 +109,10 @@ fn a_killed_run_leaves_nothing_that_stops_the_next_one() {
 
 #[test]
 fn the_shipped_clips_leave_the_shipped_network_at_several_depths() {
+    with_watchdog(run_what_ships);
+}
+
+fn run_what_ships() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("summary.json");
     let mut child = e4(&["run", "--summary", file.to_str().unwrap()])

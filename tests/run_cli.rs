@@ -2,119 +2,17 @@
 //! exit codes 0 (done), 1 (failed) and 2 (bad input).
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
+#[path = "support/process.rs"]
+mod process;
+
 use e4::config::Config;
 use e4::telemetry::Summary;
+use process::{BUNDLE, Clips, e4, end, interrupt, refused, run, summary, text, wait_for};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/tiny-e2");
-
-fn e4() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_e4"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn run(words: &[&str]) -> Child {
-    e4().args(["run", "--bundle", BUNDLE])
-        .args(words)
-        .spawn()
-        .unwrap()
-}
-
-/// Waits for the end; a run that hangs is killed and fails the test.
-fn end(mut child: Child) -> Output {
-    let mut streams = (child.stdout.take(), child.stderr.take());
-    let out = std::thread::spawn(move || drain(&mut streams.0));
-    let err = std::thread::spawn(move || drain(&mut streams.1));
-    let started = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if started.elapsed() > Duration::from_secs(120) {
-            child.kill().unwrap();
-            panic!("e4 hangs");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
-    Output {
-        status,
-        stdout,
-        stderr,
-    }
-}
-
-fn interrupt(child: &Child) {
-    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-}
-
-/// Waits for what a run that hangs never does.
-fn wait_for(done: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(120), "e4 hangs");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn drain(stream: &mut Option<impl Read>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        stream.read_to_end(&mut bytes).unwrap();
-    }
-    bytes
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// Labelled clips: 4 of 10 frames.
-struct Clips(tempfile::TempDir);
-
-impl Clips {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = e4()
-            .args([
-                "clips", "--seed", "5", "--count", "4", "--frames", "10", "--size", "32", "--out",
-            ])
-            .arg(folder.path().join("clips"))
-            .spawn()
-            .unwrap();
-        assert!(end(made).status.success());
-        Self(folder)
-    }
-
-    fn folder(&self) -> String {
-        self.at("clips")
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-}
-
-fn summary(path: impl AsRef<Path>) -> Summary {
-    let summary: Summary = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(summary.schema, "e4.summary/1");
-    assert_eq!(
-        summary.frames.captured,
-        summary.frames.results + summary.dropped()
-    );
-    assert_eq!(summary.exits.values().sum::<u64>(), summary.frames.results);
-    summary
-}
+use std::time::Duration;
 
 #[test]
 fn labelled_clips_end_in_a_table_and_a_summary_of_every_frame() {
@@ -315,20 +213,10 @@ fn a_full_disk_is_a_failure_that_names_the_output() {
     ]));
     assert_eq!(done.status.code(), Some(1));
     assert!(
-        text(&done.stderr).contains("/dev/full"),
+        text(&done.stderr).contains("--output /dev/full"),
         "{}",
         text(&done.stderr)
     );
-}
-
-/// Runs and expects one sentence on standard error that holds `wanted`.
-fn refused(words: &[&str], wanted: &str) {
-    let done = end(run(words));
-    let words = text(&done.stderr);
-    assert_eq!(done.status.code(), Some(2), "{words}");
-    assert!(words.contains(wanted), "{words}");
-    assert_eq!(words.lines().count(), 1, "{words}");
-    assert!(done.stdout.is_empty());
 }
 
 #[test]
@@ -348,6 +236,10 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         "e4.toml:2: unknown key exit.polcy; the nearest known one is exit.policy",
     );
     refused(&["--config", "/nowhere.toml"], "/nowhere.toml");
+    refused(
+        &["--config", "/dev/zero"],
+        "/dev/zero: is longer than 1 MiB",
+    );
     refused(&["--clip", "/nowhere.y4m"], "/nowhere.y4m");
     refused(&["--clip", empty.to_str().unwrap()], "empty.y4m");
     refused(&["--exit-policy", "always:9"], "always:9");
@@ -421,4 +313,26 @@ fn the_printed_config_reads_back() {
     assert_eq!(done.status.code(), Some(0));
     let config = Config::from_toml(text(&done.stdout), "printed").unwrap();
     assert_eq!(config.bundle.path, Some(BUNDLE.into()));
+}
+
+#[test]
+fn a_folder_of_class_folders_is_labelled_by_their_names() {
+    let clips = Clips::new();
+    let (footage, file) = (clips.at("footage"), clips.at("summary.json"));
+    let table = fs::read_to_string(format!("{}/labels.csv", clips.folder())).unwrap();
+    for row in table.lines().skip(1) {
+        let fields: Vec<_> = row.split(',').collect();
+        let class = format!("{footage}/{}", fields[1]);
+        fs::create_dir_all(&class).unwrap();
+        let clip = format!("{}/{}", clips.folder(), fields[0]);
+        fs::copy(clip, format!("{class}/{}", fields[0])).unwrap();
+    }
+    fs::write(format!("{footage}/groups.csv"), "file,group\n").unwrap();
+    let flat = end(run(&["--clip", &clips.folder(), "--summary", &file]));
+    assert_eq!(flat.status.code(), Some(0), "{}", text(&flat.stderr));
+    let wanted = summary(&file).accuracy.unwrap();
+    let done = end(run(&["--clip", &footage, "--summary", &file]));
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+    assert_eq!(summary(&file).accuracy, Some(wanted));
 }

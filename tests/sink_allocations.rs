@@ -1,44 +1,13 @@
 //! The sink stage allocates nothing for a frame, whatever its outputs.
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
+#[path = "support/allocations.rs"]
+mod allocations;
+
 use e4::pipeline::{ResultSink, Sink, SinkSetup, Stop};
 use e4::telemetry::output::{DatagramOutput, FileOutput};
 use e4::telemetry::{ExitRecord, FrameResult, MAX_EXITS};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // A thread that is going away has no counter any more.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise is the system allocator's.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn result(frame: u64) -> FrameResult {
     let time = frame * 33_333_333;
@@ -82,11 +51,11 @@ fn a_thousand_frames_without_an_allocation() {
     for frame in 0..100 {
         assert!(sink.accept(&result(frame)));
     }
-    let before = ALLOCATIONS.get();
+    let before = allocations::of_this_thread();
     for frame in 100..1_100 {
         sink.accept(&result(frame));
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(allocations::of_this_thread() - before, 0);
     let report = sink.finish();
     assert_eq!((report.totals.results(), report.unsent), (1_100, 1_100));
 }

@@ -4,6 +4,8 @@
 //! the page faults of each. The inside of the engine's run is excepted while that
 //! is tract; what it did is printed.
 
+#[path = "support/allocations.rs"]
+mod allocations;
 mod support;
 
 use e4::engine::bundle::Bundle;
@@ -11,14 +13,13 @@ use e4::engine::cpu::CpuEngine;
 use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
 use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop};
+use e4::rt::memory::page_faults;
 use e4::source::FrameSource;
 use e4::source::clip::{ClipOptions, ClipSource, RawLayout};
 use e4::source::generator::{CameraOptions, Generator};
 use e4::sync::{AtomicU64, Ordering::Relaxed};
 use e4::telemetry::FrameResult;
 use e4::tensor::{Colour, PixelFormat};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -27,78 +28,8 @@ use std::sync::{Arc, Mutex};
 const WARM_UP: u64 = 200;
 const FRAMES: u64 = 1_000;
 
-/// Threads that can be told apart.
-const THREADS: usize = 256;
-static ALLOCATIONS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
-static OWNERS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
 static ENGINE_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ENGINE_FAULTS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
-    static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The system's allocator with a count for each thread.
-struct Counting;
-
-// SAFETY: every call goes to `System` unchanged; counting touches atomics and
-// thread-local cells without destructors only, and allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract is handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is handed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's contract is handed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-fn thread_id() -> u64 {
-    // SAFETY: no arguments, no memory.
-    u64::try_from(unsafe { libc::syscall(libc::SYS_gettid) }).unwrap_or(0)
-}
-
-fn count() {
-    if IN_ENGINE.try_with(Cell::get).unwrap_or(false) {
-        ENGINE_ALLOCATIONS.fetch_add(1, Relaxed);
-        return;
-    }
-    let place = PLACE.try_with(|place| {
-        place.get().unwrap_or_else(|| {
-            let id = thread_id();
-            let free = |owner: &AtomicU64| owner.compare_exchange(0, id, Relaxed, Relaxed).is_ok();
-            let found = OWNERS.iter().position(free).unwrap_or(THREADS - 1);
-            place.set(Some(found));
-            found
-        })
-    });
-    if let Ok(place) = place {
-        ALLOCATIONS[place].fetch_add(1, Relaxed);
-    }
-}
-
-fn faults_of_this_thread() -> u64 {
-    // SAFETY: `rusage` is plain data that the call fills in.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
-        usage
-    };
-    u64::try_from(usage.ru_minflt + usage.ru_majflt).unwrap_or(0)
-}
 
 /// Allocations and page faults of the threads named `e4-*`, by name.
 fn look() -> BTreeMap<String, (u64, u64)> {
@@ -129,8 +60,7 @@ fn look() -> BTreeMap<String, (u64, u64)> {
             .to_string_lossy()
             .parse()
             .expect("a thread id");
-        let place = OWNERS.iter().position(|owner| owner.load(Relaxed) == id);
-        let allocations = place.map_or(0, |place| ALLOCATIONS[place].load(Relaxed));
+        let allocations = allocations::of_thread(id);
         seen.insert(name.trim().to_owned(), (allocations, field(10) + field(12)));
     }
     seen
@@ -153,9 +83,12 @@ struct Looks {
 }
 
 fn own() -> (u64, u64) {
-    let place = PLACE.get();
-    let allocations = place.map_or(0, |place| ALLOCATIONS[place].load(Relaxed));
-    (allocations, faults_of_this_thread())
+    (allocations::of_this_thread(), faults())
+}
+
+/// Page faults of the calling thread so far.
+fn faults() -> u64 {
+    page_faults().expect("the kernel counts them")
 }
 
 impl ResultSink for Looks {
@@ -187,11 +120,10 @@ impl ResultSink for Looks {
 struct Excepted<T>(T);
 
 fn inside<R>(run: impl FnOnce() -> R) -> R {
-    let before = faults_of_this_thread();
-    IN_ENGINE.set(true);
-    let result = run();
-    IN_ENGINE.set(false);
-    ENGINE_FAULTS.fetch_add(faults_of_this_thread() - before, Relaxed);
+    let before = faults();
+    let (result, allocations) = allocations::apart(run);
+    ENGINE_ALLOCATIONS.fetch_add(allocations, Relaxed);
+    ENGINE_FAULTS.fetch_add(faults() - before, Relaxed);
     result
 }
 
@@ -268,6 +200,10 @@ fn minus(after: (u64, u64), before: (u64, u64)) -> (u64, u64) {
 
 #[test]
 fn no_thread_allocates_or_faults_for_a_frame() {
+    support::watchdog::with_watchdog(generated_and_raw_frames);
+}
+
+fn generated_and_raw_frames() {
     let camera = Generator::new(CameraOptions {
         width: 128,
         height: 96,

@@ -117,7 +117,10 @@ impl Clips {
             let index = self.first + done;
             let name = format!("clip_{index:06}.y4m");
             let (action, difficulty) = studio.write(index, &self.out.join(&name))?;
-            writeln!(labels, "{name},{},{difficulty:.4}", action.name()).map_err(at(&path))?;
+            // Row by row, so that a command that is killed leaves no clip unlabelled.
+            writeln!(labels, "{name},{},{difficulty:.4}", action.name())
+                .and_then(|()| labels.flush())
+                .map_err(at(&path))?;
             if progress && (done % 16 == 15 || done + 1 == self.count) {
                 // Progress that cannot be shown is no reason to stop.
                 let _ = write!(io::stderr(), "\r{} of {} clips", done + 1, self.count);
@@ -126,7 +129,7 @@ impl Clips {
         if progress {
             let _ = writeln!(io::stderr());
         }
-        labels.flush().map_err(at(&path))
+        Ok(())
     }
 
     fn dimensions(&self) -> (u32, u32) {

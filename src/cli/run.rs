@@ -6,14 +6,12 @@
 
 use super::complain;
 use super::flags::RunArgs;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StatusMode};
 use crate::engine::EngineError;
-use crate::pipeline::{
-    Damage, Finished, Pipeline, PipelineError, Placement, SetupError, Sink, Stop,
-};
+use crate::pipeline::{Damage, Ended, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
 use crate::telemetry::table::{Style, table};
 use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -105,35 +103,61 @@ impl RunArgs {
         }
         let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
-        let Finished {
-            sink,
-            source_gaps,
-            damage,
-            engine_failures,
-            notices,
-            ..
-        } = execute(&config, placement)?;
-        let mut report = sink.finish();
-        report.gaps = source_gaps;
-        notices.iter().for_each(|notice| complain(NAME, notice));
-        let code = source_troubles(&damage, &report.drops).max(engine_troubles(&engine_failures));
-        deliver(&config, &report, code)
+        let stop = Stop::new();
+        end_on_signals(&stop)?;
+        let (report, ended) = execute(&config, placement, &stop)?;
+        let mut code = DONE;
+        if let Some(error) = ended.failure {
+            let begun = report.drops.captured() > 0;
+            let error = RunError::Pipeline { error, begun };
+            if error.code() == BAD_INPUT {
+                return Err(error);
+            }
+            complain(NAME, &error);
+            code = FAILED;
+        }
+        let troubles = source_troubles(&ended.damage, &report.drops);
+        let lost = report.drops.dropped(DropReason::EngineFailed);
+        code = match code {
+            DONE => troubles.max(if lost > 0 { FAILED } else { DONE }),
+            _ => code,
+        };
+        deliver(&config, &report, code, &stop)
     }
 }
 
 /// Builds the pipeline and runs it until its source ends, a signal comes or
-/// nobody reads its output any more.
-fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
-    let stop = Stop::new();
-    let (mut pipeline, mut notices) = Pipeline::from_config(config, placement, &stop)?;
-    let failed = |error, begun| RunError::Pipeline { error, begun };
-    let refused = pipeline.ask_host();
-    notices.extend(refused.map_err(|error| failed(error, false))?);
+/// nobody reads its output any more. A run that fails in its course has a report
+/// all the same.
+fn execute(
+    config: &Config,
+    placement: Placement,
+    stop: &Stop,
+) -> Result<(Report, Ended<Sink>), RunError> {
+    let (pipeline, notices) = Pipeline::from_config(config, placement, stop)?;
     notices.iter().for_each(|notice| complain(NAME, notice));
-    end_on_signals(&stop)?;
-    let drops = pipeline.drops();
-    let finished = pipeline.run(&stop);
-    finished.map_err(|error| failed(error, drops.captured() > 0))
+    let redrawn = config.sink.status != StatusMode::Never && io::stderr().is_terminal();
+    let pipeline = pipeline.on_notice(move |sentence| interject(redrawn, sentence));
+    let watch = pipeline.sink_watch();
+    let mut ended = pipeline.run_to_end(stop);
+    let mut report = ended
+        .sink
+        .take()
+        .map_or_else(|| watch.report(), Sink::finish);
+    if ended.failure.is_some() {
+        report.settle();
+    }
+    report.gaps = std::mem::take(&mut ended.source_gaps);
+    Ok((report, ended))
+}
+
+/// Says a sentence during the run, in place of a status line that is `redrawn`.
+fn interject(redrawn: bool, sentence: &str) {
+    if redrawn {
+        // Standard error may be closed; there is nobody to tell then.
+        let _ = io::stderr().write_all(b"\r\x1b[K");
+    }
+    complain(NAME, &sentence);
 }
 
 /// The first signal drains the run; one that comes a second or more after it ends
@@ -176,43 +200,43 @@ fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
     }
 }
 
-/// Says how the engine failed, if it did; returns the exit code.
-fn engine_troubles((error, frames): &(Option<EngineError>, u64)) -> u8 {
-    let Some(error) = error else {
-        return DONE;
-    };
-    complain(
-        NAME,
-        &format_args!("{error}; {frames} frames were lost to such failures"),
-    );
-    if *frames == 0 { DONE } else { FAILED }
-}
-
-/// Writes the summary and the table. Returns the exit code.
-fn deliver(config: &Config, report: &Report, code: u8) -> Result<u8, RunError> {
-    let sink = &config.sink;
-    if sink.summary_on_stdout() {
-        let line = report.summary().to_line();
-        line.and_then(|line| say(&line)).map_err(RunError::Stdout)?;
-    } else if let Some(path) = &sink.summary {
-        let saved = report.summary().save(path);
-        saved.map_err(|source| summary_error(path, source, FAILED))?;
-    }
-    let shown = if report.drops.captured() == 0 && code != DONE {
-        Ok(())
-    } else if sink.lines_on_stdout() || sink.summary_on_stdout() {
-        // Standard error may be closed; there is nobody to tell then.
-        let _ = io::stderr().write_all(table(report, Style::of(&io::stderr())).as_bytes());
-        Ok(())
-    } else {
-        say(&table(report, Style::of(&io::stdout())))
-    };
+/// Writes the summary and the table, each whatever became of the other. Returns
+/// the exit code.
+fn deliver(config: &Config, report: &Report, code: u8, stop: &Stop) -> Result<u8, RunError> {
+    let saved = save(config, report, stop);
+    let shown = show(config, report, code);
+    saved?;
     shown.map_err(RunError::Stdout)?;
     if let OutputEnd::Failed(reason) = &report.output {
         complain(NAME, reason);
         return Ok(FAILED);
     }
     Ok(code)
+}
+
+fn save(config: &Config, report: &Report, stop: &Stop) -> Result<(), RunError> {
+    if config.sink.summary_on_stdout() {
+        let line = report.summary().to_line();
+        return line.and_then(|line| say(&line)).map_err(RunError::Stdout);
+    }
+    let Some(path) = &config.sink.summary else {
+        return Ok(());
+    };
+    let saved = report.summary().save(path, &|| !stop.is_raised());
+    saved.map_err(|source| summary_error(path, source, FAILED))
+}
+
+fn show(config: &Config, report: &Report, code: u8) -> io::Result<()> {
+    let sink = &config.sink;
+    if report.drops.captured() == 0 && code != DONE {
+        return Ok(());
+    }
+    if sink.lines_on_stdout() || sink.summary_on_stdout() {
+        // Standard error may be closed; there is nobody to tell then.
+        let _ = io::stderr().write_all(table(report, Style::of(&io::stderr())).as_bytes());
+        return Ok(());
+    }
+    say(&table(report, Style::of(&io::stdout())))
 }
 
 fn check_summary(config: &Config) -> Result<(), RunError> {

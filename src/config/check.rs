@@ -1,17 +1,42 @@
 //! Ranges of single settings and contradictions between them.
 
 use super::layers::Problem;
-use super::{Class, Config, SourceKind, Stage};
+use super::{CameraConfig, Class, Config, GeneratorConfig, SourceConfig, SourceKind, Stage};
 use crate::source::v4l2::Choice;
+
+/// A key, whether its value is fine, and what it must be.
+type Rule = (&'static str, bool, &'static str);
 
 /// The first problem of `config`.
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
-    let source = &config.source;
-    let generator = &source.generator;
-    let camera = &source.camera;
-    let dimension = |n: u32| (1..=16_384).contains(&n);
-    let rate = |fps: f64| (0.001..=1_000.0).contains(&fps);
-    let rules = [
+    let slots = (
+        "pipeline.slots",
+        (3..=64).contains(&config.pipeline.slots),
+        "must be from 3 (one being filled, one waiting, one in work) to 64",
+    );
+    let rules = clip_rules(&config.source)
+        .into_iter()
+        .chain(camera_rules(&config.source.camera))
+        .chain(generator_rules(&config.source.generator))
+        .chain(real_time_rules(config))
+        .chain([slots]);
+    for (key, fine, reason) in rules {
+        if !fine {
+            return Err(Problem {
+                key,
+                reason: reason.into(),
+            });
+        }
+    }
+    raw(config)?;
+    Stage::ALL
+        .iter()
+        .try_for_each(|&stage| priority(config, stage))
+}
+
+fn clip_rules(source: &SourceConfig) -> [Rule; 5] {
+    let patience = source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0;
+    [
         (
             "source.frames",
             source.frames != Some(0),
@@ -30,9 +55,14 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         ("source.raw_fps", rate(source.raw_fps), RATE),
         (
             "source.ffmpeg_timeout_s",
-            source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0,
+            patience,
             "must be above 0 and at most 86400",
         ),
+    ]
+}
+
+fn camera_rules(camera: &CameraConfig) -> [Rule; 5] {
+    [
         ("source.camera.width", dimension(camera.width), DIMENSION),
         ("source.camera.height", dimension(camera.height), DIMENSION),
         ("source.camera.fps", rate(camera.fps), RATE),
@@ -46,6 +76,12 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             (0.0..=86_400.0).contains(&camera.wait_s),
             "must be from 0 to 86400",
         ),
+    ]
+}
+
+fn generator_rules(generator: &GeneratorConfig) -> [Rule; 4] {
+    let share = |d| (0.0..=1.0).contains(&d);
+    [
         (
             "source.generator.width",
             dimension(generator.width),
@@ -59,16 +95,14 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         ("source.generator.fps", rate(generator.fps), RATE),
         (
             "source.generator.difficulty",
-            generator
-                .difficulty
-                .is_none_or(|d| (0.0..=1.0).contains(&d)),
+            generator.difficulty.is_none_or(share),
             "must be from 0 to 1",
         ),
-        (
-            "pipeline.slots",
-            (3..=64).contains(&config.pipeline.slots),
-            "must be from 3 (one being filled, one waiting, one in work) to 64",
-        ),
+    ]
+}
+
+fn real_time_rules(config: &Config) -> [Rule; 3] {
+    [
         (
             "rt.cpu_dma_latency",
             config.cpu_latency_us().is_none_or(|us| us <= 1_000_000),
@@ -84,19 +118,15 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             config.rt.prefault_heap_mib <= 48,
             "must be at most 48, what a thread's own heap has room for",
         ),
-    ];
-    for (key, fine, reason) in rules {
-        if !fine {
-            return Err(Problem {
-                key,
-                reason: reason.into(),
-            });
-        }
-    }
-    raw(config)?;
-    Stage::ALL
-        .iter()
-        .try_for_each(|&stage| priority(config, stage))
+    ]
+}
+
+fn dimension(pixels: u32) -> bool {
+    (1..=16_384).contains(&pixels)
+}
+
+fn rate(fps: f64) -> bool {
+    (0.001..=1_000.0).contains(&fps)
 }
 
 const DIMENSION: &str = "must be from 1 to 16384";

@@ -7,8 +7,12 @@ use super::{Config, ConfigError, SourceKind, check};
 use crate::pipeline::Placement;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
+
+/// Longest configuration that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// Where a setting's value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl Layers {
     /// # Errors
     /// When it cannot be read, is not TOML, or holds an unknown key or a bad value.
     pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -233,6 +237,19 @@ impl Layers {
             })
         })
     }
+}
+
+/// The text of a file, or of a pipe, that may be a configuration.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(std::io::Error::other(
+            "is longer than 1 MiB, so it is no configuration",
+        ));
+    }
+    Ok(text)
 }
 
 fn is_section(key: &str) -> bool {

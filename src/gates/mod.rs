@@ -218,6 +218,12 @@ impl Gates {
             }
     }
 
+    /// True when a value of the frame under way was not finite.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
     /// Logits of the last exit evaluated, `[K]`.
     #[must_use]
     pub fn logits(&self) -> &[f32] {

@@ -1,6 +1,7 @@
 //! The capture stage: owns the source, numbers the frames, samples them to the
 //! bundle's interval, and counts what it passes over.
 
+use super::notices::Notices;
 use super::sampler::Sampler;
 use super::stop::{Heartbeat, Stop};
 use super::threads::SourcePart;
@@ -29,6 +30,11 @@ pub(super) struct Capture {
     pub frames: u64,
     pub samples: u64,
     pub damage: Damage,
+    pub notices: Notices,
+    /// Clip of the latest frame.
+    pub clip: u32,
+    /// Interval that was called too slow last.
+    pub slow_said_ns: Option<u64>,
 }
 
 /// What parts of the source could not be read.
@@ -54,8 +60,10 @@ impl Damage {
 pub(super) enum Step {
     /// A frame to infer on.
     Frame(Slot),
-    /// Nothing this time.
+    /// Something came that is no frame to infer on.
     Nothing,
+    /// Nothing came before the deadline.
+    Idle,
     /// No free slot: give one back first.
     Starved,
     /// No further frame will come.
@@ -63,9 +71,8 @@ pub(super) enum Step {
 }
 
 impl Capture {
-    /// Starts the source, or gives up once the run is to end. Sentences for the
-    /// user come back.
-    pub fn start(&mut self, slots: usize) -> Result<Vec<String>, SourceError> {
+    /// Starts the source, or gives up once the run is to end.
+    pub fn start(&mut self, slots: usize) -> Result<(), SourceError> {
         self.source.start(slots, &|| !self.stop.is_raised())?;
         let info = self.source.info();
         if !info.labels.is_empty() && info.labels != self.labels {
@@ -73,13 +80,23 @@ impl Capture {
             let map = |name| class(name).and_then(|c| u16::try_from(c).ok());
             self.label_map = Some(info.labels.iter().map(map).collect());
         }
+        self.look_at_interval();
+        Ok(())
+    }
+
+    /// Says that the source is too slow, once for each interval that is.
+    fn look_at_interval(&mut self) {
+        let info = self.source.info();
         let slow = info
             .frame_interval_ns
             .filter(|&interval| self.sampler.too_slow(interval));
-        Ok(slow
-            .into_iter()
-            .map(|interval| self.sampler.too_slow_notice(&info.name, interval))
-            .collect())
+        if let Some(interval) = slow
+            && self.slow_said_ns != slow
+        {
+            let sentence = self.sampler.too_slow_notice(&info.name, interval);
+            self.notices.say(sentence);
+            self.slow_said_ns = slow;
+        }
     }
 
     /// Waits for the next frame, until `deadline_ns` at most.
@@ -95,13 +112,14 @@ impl Capture {
             Next::Dropped(_) => {
                 self.count_captured();
                 self.drops.drop_frame(DropReason::Undecodable);
+                self.sampler.excuse();
                 Ok(Step::Nothing)
             }
             Next::Damaged(error) => {
                 self.damage.add(error);
                 Ok(Step::Nothing)
             }
-            Next::Idle => Ok(Step::Nothing),
+            Next::Idle => Ok(Step::Idle),
             Next::Starved => Ok(Step::Starved),
             Next::End => Ok(Step::End),
         }
@@ -111,6 +129,10 @@ impl Capture {
     fn admit(&mut self, mut slot: Slot) -> Step {
         slot.meta.frame = self.frames;
         self.count_captured();
+        if self.clip != slot.meta.clip {
+            self.clip = slot.meta.clip;
+            self.look_at_interval();
+        }
         if !self.sampler.keep(slot.meta.clip, slot.meta.timestamp_ns) {
             self.drops.drop_frame(DropReason::Decimated);
             self.source.release(slot);

@@ -1,7 +1,7 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
 use super::targets::{self, Overwrites};
-use super::{OnError, Pipeline, Placement, Sink, SinkSetup, Stop};
+use super::{OnError, Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::bundle::{Bundle, BundleError};
@@ -77,7 +77,7 @@ impl Pipeline<Sink> {
             "bundle",
         )?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
-        let (source, notices) = source(config, &bundle)?;
+        let (source, notices) = source(config, &bundle, stop)?;
         let engine: Box<dyn Engine> = match config.engine.kind {
             EngineKind::Cpu => Box::new(CpuEngine::new()),
         };
@@ -113,6 +113,14 @@ impl Pipeline<Sink> {
     }
 }
 
+impl Pipeline<Sink> {
+    /// What tells the run's totals, whatever becomes of the sink.
+    #[must_use]
+    pub fn sink_watch(&self) -> SinkWatch {
+        self.sink.watch()
+    }
+}
+
 fn or_shipped(
     given: Option<&Path>,
     what: &'static str,
@@ -127,12 +135,13 @@ fn or_shipped(
 fn source(
     config: &Config,
     bundle: &Bundle,
+    stop: &Stop,
 ) -> Result<(Box<dyn FrameSource>, Vec<String>), SetupError> {
     let settings = &config.source;
     match settings.kind {
         SourceKind::Clip => {
             let path = or_shipped(settings.path.as_deref(), "engines/clips", "clip")?;
-            let clip = ClipSource::open(&path, clip_options(config, bundle))?;
+            let clip = ClipSource::open(&path, clip_options(config, bundle, stop))?;
             let notices = clip.warnings().to_vec();
             Ok((Box::new(clip), notices))
         }
@@ -188,7 +197,7 @@ fn say(sentence: &str) {
     let _ = writeln!(err, "{clear}e4 run: {sentence}");
 }
 
-fn clip_options(config: &Config, bundle: &Bundle) -> ClipOptions {
+fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
     let settings = &config.source;
     let interval_ns = nanoseconds(1.0 / settings.raw_fps);
     let raw = settings
@@ -208,12 +217,13 @@ fn clip_options(config: &Config, bundle: &Bundle) -> ClipOptions {
         raw,
         ffmpeg: settings.ffmpeg.clone(),
         patience_ns: nanoseconds(settings.ffmpeg_timeout_s),
+        stop: stop.clone(),
         ..ClipOptions::default()
     }
 }
 
 fn nanoseconds(seconds: f64) -> u64 {
-    let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX);
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -1,13 +1,15 @@
 //! The gate stage: owns the temporal state, decides where a frame leaves, and
 //! passes the result on.
 
+use super::notices::Notices;
 use super::run::{Outlet, ResultSink};
 use super::stop::Stop;
 use super::threads::Part;
 use super::wait::Waiter;
-use crate::gates::{Gates, GatesError};
+use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// What the gate needs to know of a frame.
@@ -39,6 +41,9 @@ pub(super) struct Verdict {
     pub pooled: Vec<f32>,
 }
 
+/// What becomes of frames that engine or gate fail on.
+pub(super) const COUNTED: &str = "it and any later one that fails are dropped as engine_failed";
+
 /// Where the frame goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -59,12 +64,19 @@ pub(super) struct GateStage<S> {
     pub stop: Stop,
     pub result: FrameResult,
     pub clip: Option<u32>,
-    /// The first evaluation that failed.
-    pub failure: Option<GatesError>,
+    pub notices: Notices,
+    /// An evaluation has failed, and that has been said.
+    pub failed: bool,
 }
 
 impl<S: ResultSink> GateStage<S> {
-    pub fn new(gates: Gates, outlet: Outlet<S>, drops: Arc<DropCounters>, stop: Stop) -> Self {
+    pub fn new(
+        gates: Gates,
+        outlet: Outlet<S>,
+        drops: Arc<DropCounters>,
+        stop: Stop,
+        notices: Notices,
+    ) -> Self {
         Self {
             gates,
             outlet,
@@ -72,7 +84,8 @@ impl<S: ResultSink> GateStage<S> {
             stop,
             result: blank(&FrameHeader::default()),
             clip: None,
-            failure: None,
+            notices,
+            failed: false,
         }
     }
 
@@ -86,10 +99,12 @@ impl<S: ResultSink> GateStage<S> {
         let evaluation = match self.gates.evaluate(exit, &feature.pooled) {
             Ok(evaluation) => evaluation,
             Err(error) => {
-                self.failure.get_or_insert(error);
-                return Outcome::Failed;
+                return self.fail(&error);
             }
         };
+        if self.gates.is_poisoned() {
+            return self.fail(&"the network gave what is not a number");
+        }
         if evaluation.leave {
             self.gates.commit();
         }
@@ -114,6 +129,16 @@ impl<S: ResultSink> GateStage<S> {
         Outcome::Leave
     }
 
+    /// Says the first failure; the frame is counted by infer.
+    fn fail(&mut self, error: &dyn Display) -> Outcome {
+        if !std::mem::replace(&mut self.failed, true) {
+            let frame = self.result.frame;
+            let sentence = format!("frame {frame}: {error}; {COUNTED}");
+            self.notices.say(sentence);
+        }
+        Outcome::Failed
+    }
+
     fn begin(&mut self, header: &FrameHeader) {
         if self.clip != Some(header.clip) {
             self.gates.reset();
@@ -129,10 +154,8 @@ impl<S: ResultSink> GateStage<S> {
             Outlet::Direct(sink) => Some(sink),
             Outlet::Ring { .. } => None,
         };
-        let notices = self.failure.iter().map(ToString::to_string).collect();
         Part {
             sink,
-            notices,
             ..Part::default()
         }
     }

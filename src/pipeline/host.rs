@@ -10,8 +10,8 @@
 //!
 //! Cost: one short thread for each of the pipeline's, at start.
 
+use super::ThreadPlan;
 use super::run::{OnError, Options, PipelineError};
-use super::{Pipeline, ThreadPlan};
 use crate::rt::latency::CpuLatency;
 use crate::rt::memory::{keep_heap, lock_all};
 use crate::rt::{SetupError, ThreadSetup};
@@ -21,38 +21,20 @@ use std::mem::discriminant;
 /// What the host has granted.
 #[derive(Debug, Default)]
 pub(super) struct Granted {
-    /// What was refused, for the user.
-    pub notices: Vec<String>,
-    /// Indices of the threads of which that was said.
+    /// Indices of the threads of which was said that they do not run as asked.
     refused: Vec<usize>,
     _latency: Option<CpuLatency>,
 }
 
-impl<S> Pipeline<S> {
-    /// Asks the host for what the run needs: the class and core of each thread,
-    /// locked memory, shallow idle states. [`run`](Self::run) does so by itself;
-    /// whoever wants to be told of refusals before the run, and not after it,
-    /// calls this first. Memory stays locked from here on.
-    ///
-    /// # Errors
-    /// At the first refusal where `on_error` is [`OnError::Strict`].
-    pub fn ask_host(&mut self) -> Result<Vec<String>, PipelineError> {
-        let mut granted = Granted::ask(&self.options)?;
-        let notices = std::mem::take(&mut granted.notices);
-        self.granted = Some(granted);
-        Ok(notices)
-    }
-}
-
 impl Granted {
-    pub(super) fn ask(options: &Options) -> Result<Self, PipelineError> {
-        let mut granted = Self::default();
+    /// Asks for all that `options` say; says what is refused.
+    pub(super) fn ask(&mut self, options: &Options) -> Result<(), PipelineError> {
         if options.lock_memory {
             keep_heap();
-            granted.take(options.on_error, lock_all())?;
+            taken(lock_all(), options)?;
         }
         if let Some(us) = options.cpu_latency_us {
-            granted._latency = granted.take(options.on_error, CpuLatency::hold(us))?;
+            self._latency = taken(CpuLatency::hold(us), options)?;
         }
         let mut refusals = Vec::new();
         for (index, plan) in options.placement.threads().iter().enumerate() {
@@ -62,32 +44,34 @@ impl Granted {
             if options.on_refusal(plan) == OnError::Strict {
                 return Err(PipelineError::Setup(sentence(plan, &error)));
             }
-            granted.refused.push(index);
+            self.refused.push(index);
             refusals.push((plan, error));
         }
-        granted.notices.extend(sentences(&refusals));
-        Ok(granted)
+        for sentence in sentences(&refusals) {
+            options.notices.say(sentence);
+        }
+        Ok(())
     }
 
     /// Whether the user knows that thread `index` does not run as asked.
     pub(super) fn has_refused(&self, index: usize) -> bool {
         self.refused.contains(&index)
     }
+}
 
-    fn take<T>(
-        &mut self,
-        on_error: OnError,
-        answer: Result<T, impl Display>,
-    ) -> Result<Option<T>, PipelineError> {
-        match answer {
-            Ok(given) => Ok(Some(given)),
-            Err(error) if on_error == OnError::Strict => {
-                Err(PipelineError::Setup(error.to_string()))
-            }
-            Err(error) => {
-                self.notices.push(error.to_string());
-                Ok(None)
-            }
+/// What was asked for, or none after that was said.
+fn taken<T>(
+    answer: Result<T, impl Display>,
+    options: &Options,
+) -> Result<Option<T>, PipelineError> {
+    match answer {
+        Ok(given) => Ok(Some(given)),
+        Err(error) if options.on_error == OnError::Strict => {
+            Err(PipelineError::Setup(error.to_string()))
+        }
+        Err(error) => {
+            options.notices.say(error.to_string());
+            Ok(None)
         }
     }
 }

@@ -5,8 +5,9 @@
 //! while the gate thinks; work done in vain is waited for before its buffers
 //! are used again.
 
-use super::gate::{Feature, FrameHeader, GateStage, Outcome, Verdict};
+use super::gate::{COUNTED, Feature, FrameHeader, GateStage, Outcome, Verdict};
 use super::hop::{HopRx, HopTx, Received};
+use super::notices::Notices;
 use super::run::{PipelineError, ResultSink};
 use super::stop::Heartbeat;
 use super::threads::Part;
@@ -103,6 +104,7 @@ pub(super) struct Infer<S> {
     heartbeat: Heartbeat,
     /// The first engine failure, and how many frames were lost to such.
     pub failures: (Option<EngineError>, u64),
+    notices: Notices,
 }
 
 impl<S: ResultSink> Infer<S> {
@@ -114,6 +116,7 @@ impl<S: ResultSink> Infer<S> {
         judge: Judge<S>,
         drops: Arc<DropCounters>,
         heartbeat: Heartbeat,
+        notices: Notices,
     ) -> Result<Self, PipelineError> {
         let manifest = bundle.manifest();
         let mut stages = Vec::with_capacity(manifest.segments.len());
@@ -144,6 +147,7 @@ impl<S: ResultSink> Infer<S> {
             drops,
             heartbeat,
             failures,
+            notices,
         })
     }
 
@@ -157,7 +161,7 @@ impl<S: ResultSink> Infer<S> {
         match loaded {
             Ok(true) => return true,
             Ok(false) => self.drops.drop_frame(DropReason::Undecodable),
-            Err(error) => self.engine_failed(error),
+            Err(error) => self.engine_failed(header.frame, error),
         }
         self.heartbeat.idle();
         false
@@ -188,7 +192,7 @@ impl<S: ResultSink> Infer<S> {
         self.heartbeat.idle();
         match outcome {
             Err(PipelineError::Engine(error)) => {
-                self.engine_failed(error);
+                self.engine_failed(header.frame, error);
                 Ok(())
             }
             other => other,
@@ -254,11 +258,8 @@ impl<S: ResultSink> Infer<S> {
             Some(Ok(())) => self.collect(index),
             Some(Err(error)) => Err(error),
         };
-        match ended {
-            Ok(unused) => self.give_back(index, unused),
-            Err(error) => {
-                self.failures.0.get_or_insert(error);
-            }
+        if let Ok(unused) = ended {
+            self.give_back(index, unused);
         }
     }
 
@@ -359,9 +360,13 @@ impl<S: ResultSink> Infer<S> {
         }
     }
 
-    fn engine_failed(&mut self, error: EngineError) {
+    fn engine_failed(&mut self, frame: u64, error: EngineError) {
         self.drops.drop_frame(DropReason::EngineFailed);
         self.failures.1 += 1;
-        self.failures.0.get_or_insert(error);
+        if self.failures.0.is_none() {
+            let sentence = format!("frame {frame}: {error}; {COUNTED}");
+            self.notices.say(sentence);
+            self.failures.0 = Some(error);
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::infer::Infer;
 use super::mailbox::{MailboxRx, MailboxTx};
 use super::predict::ArrivalPredictor;
 use super::rhythm::{FrameRhythm, Rhythm};
-use super::run::{PipelineError, ResultSink};
+use super::run::{Options, PipelineError, Policy, ResultSink};
 use super::stop::{Heartbeat, Stop};
 use super::threads::Part;
 use super::wait::{Until, Waiter};
@@ -22,6 +22,9 @@ use crate::tensor::{FrameMeta, Slot};
 
 /// The longest that capture waits before it looks at the stop flag.
 const CAPTURE_PATIENCE_NS: u64 = 50_000_000;
+/// A live frame that is older when infer takes it on one thread with capture has
+/// newer ones behind it.
+const LATE_NS: u64 = 1_000_000;
 /// How long frames that wait when the run is stopped are still worked on.
 const DRAIN_NS: u64 = 300_000_000;
 
@@ -98,14 +101,14 @@ pub(super) fn capture<S>(
     mut free: HopRx<Slot>,
     mut waiter: Waiter,
 ) -> Result<Part<S>, PipelineError> {
-    let notices = capture.start(slots)?;
+    capture.start(slots)?;
     while !forward.is_closed() {
         while let Some(slot) = free.try_recv() {
             capture.source.release(slot);
         }
         match capture.step(now_ns() + CAPTURE_PATIENCE_NS) {
             Ok(Step::Frame(slot)) => forward.pass(slot, &mut capture),
-            Ok(Step::Nothing) => {}
+            Ok(Step::Nothing | Step::Idle) => {}
             Ok(Step::Starved) => {
                 let until = Until::deadline(now_ns() + CAPTURE_PATIENCE_NS);
                 if let Received::Item(slot) = free.recv(&mut waiter, until) {
@@ -121,7 +124,6 @@ pub(super) fn capture<S>(
     }
     Ok(Part {
         source: Some(capture.finish()),
-        notices,
         ..Part::default()
     })
 }
@@ -161,20 +163,75 @@ pub(super) fn infer<S: ResultSink>(
     Ok(infer.finish())
 }
 
+/// `newest` on one thread: before infer takes a frame, the newer ones that the
+/// source has ready take its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CatchUp {
+    /// A frame that is younger needs no look for a newer one.
+    young_ns: u64,
+    /// As many newer frames are looked at, at most: a source that is as fast as
+    /// it is asked always has one.
+    most: usize,
+}
+
+impl CatchUp {
+    /// Asked for by name, `newest` always looks; by itself, where a live source
+    /// is behind.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            young_ns: match options.policy {
+                Policy::Newest => 0,
+                Policy::Auto | Policy::Block => LATE_NS,
+            },
+            most: options.slots,
+        }
+    }
+
+    /// The newest frame there is; false once the source has broken.
+    fn newest(self, capture: &mut Capture, mut slot: Slot) -> (Slot, bool) {
+        for _ in 0..self.most {
+            let now = now_ns();
+            if now.saturating_sub(slot.meta.captured_ns) < self.young_ns {
+                break;
+            }
+            match capture.step(now) {
+                Ok(Step::Frame(newer)) => capture.superseded(std::mem::replace(&mut slot, newer)),
+                Ok(Step::Nothing) => {}
+                Ok(Step::Idle | Step::Starved | Step::End) => break,
+                Err(error) => {
+                    capture.broken(error);
+                    return (slot, false);
+                }
+            }
+        }
+        (slot, true)
+    }
+}
+
 pub(super) fn capture_and_infer<S: ResultSink>(
     mut capture: Capture,
     mut infer: Infer<S>,
     mut waiter: Waiter,
+    catch_up: Option<CatchUp>,
 ) -> Result<Part<S>, PipelineError> {
-    let notices = capture.start(1)?;
-    loop {
+    capture.start(catch_up.map_or(1, |c| c.most))?;
+    let mut whole = true;
+    while whole {
         let slot = match capture.step(now_ns() + CAPTURE_PATIENCE_NS) {
             Ok(Step::Frame(slot)) => slot,
-            Ok(Step::Nothing | Step::Starved) => continue,
+            Ok(Step::Nothing | Step::Idle | Step::Starved) => continue,
             Ok(Step::End) => break,
             Err(error) => {
                 capture.broken(error);
                 break;
+            }
+        };
+        let slot = match catch_up {
+            None => slot,
+            Some(catch_up) => {
+                let (newest, sound) = catch_up.newest(&mut capture, slot);
+                whole = sound;
+                newest
             }
         };
         let mut header = header(&slot.meta);
@@ -186,7 +243,6 @@ pub(super) fn capture_and_infer<S: ResultSink>(
     }
     let mut part = infer.finish();
     part.source = Some(capture.finish());
-    part.notices.extend(notices);
     Ok(part)
 }
 

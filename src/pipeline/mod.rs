@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Guarantees: every captured frame ends as exactly one of result or dropped
-//! with a counted reason; after warm-up no thread allocates, locks or faults for
-//! a frame (the inside of the engine's run is the engine's own matter); a raised
+//! with a counted reason; after warm-up no thread allocates, waits for a lock or
+//! faults for a frame (the inside of the engine's run is the engine's own matter); a raised
 //! [`Stop`] drains what is under way and ends the run; a stage that makes no
-//! progress for longer than the watchdog's time ends the run with its name.
+//! progress for longer than the watchdog's time ends the run with its name, and
+//! what had been achieved until then is in [`Ended`].
 //!
 //! Not guaranteed: that every frame of a live source is captured, or that a
 //! captured one is inferred on; under [`Policy::Newest`] the older of two
@@ -39,62 +40,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The hand-offs: under `--cfg loom` these alone are compiled and model-checked.
-mod futex;
-pub mod hop;
-pub mod mailbox;
-#[cfg(all(test, loom))]
-mod models;
-pub mod predict;
-mod ring;
-pub mod strategy;
-pub mod wait;
-mod wake;
-
-#[cfg(not(loom))]
 mod capture;
-#[cfg(not(loom))]
 mod configured;
-#[cfg(not(loom))]
 mod gate;
-#[cfg(not(loom))]
 mod host;
-#[cfg(not(loom))]
 mod infer;
-#[cfg(not(loom))]
 mod loops;
-#[cfg(not(loom))]
+mod notices;
 pub mod placement;
-#[cfg(not(loom))]
 mod rhythm;
-#[cfg(not(loom))]
 mod run;
-#[cfg(not(loom))]
 pub mod sampler;
-#[cfg(not(loom))]
 pub mod sink;
-pub mod stop;
-#[cfg(not(loom))]
 mod targets;
-#[cfg(not(loom))]
 mod threads;
 
-pub use hop::{HopRx, HopTx, Received, SendError, hop};
-pub use mailbox::{MailboxRx, MailboxTx, mailbox};
-pub use predict::ArrivalPredictor;
-pub use stop::Stop;
-pub use strategy::{UnknownStrategy, WaitStrategy};
-pub use wait::{GUARD_NS, Notifier, Until, Waiter};
+pub use crate::handoff::{
+    ArrivalPredictor, GUARD_NS, HopRx, HopTx, MailboxRx, MailboxTx, Notifier, Received, SendError,
+    UnknownStrategy, Until, WaitStrategy, Waiter, hop, mailbox, predict, strategy, wait,
+};
+pub use crate::stop::{self, Stop};
 
-#[cfg(not(loom))]
 pub use capture::Damage;
-#[cfg(not(loom))]
 pub use configured::SetupError;
-#[cfg(not(loom))]
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
-#[cfg(not(loom))]
-pub use run::{Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
-#[cfg(not(loom))]
-pub use sink::{Sink, SinkSetup};
-#[cfg(not(loom))]
+pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
+pub use sink::{Sink, SinkSetup, SinkWatch};
 pub use targets::Overwrites;

@@ -3,7 +3,7 @@
 
 use super::capture::Damage;
 use super::hop::HopTx;
-use super::host::Granted;
+use super::notices::Notices;
 use super::placement::{Placement, Stage};
 use super::stop::Stop;
 use super::threads;
@@ -62,8 +62,6 @@ pub struct Pipeline<S> {
     pub(super) gates: Gates,
     pub(super) sink: S,
     pub(super) options: Options,
-    /// What the host has granted, once it was asked.
-    pub(super) granted: Option<Granted>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +79,7 @@ pub(super) struct Options {
     pub(super) speculate: bool,
     pub(super) watchdog_ns: u64,
     pub(super) drops: Arc<DropCounters>,
+    pub(super) notices: Notices,
 }
 
 /// What a run that ended by itself leaves behind.
@@ -98,6 +97,47 @@ pub struct Finished<S> {
     pub engine_failures: (Option<EngineError>, u64),
     /// Sentences for the user: what was asked for and could not be had.
     pub notices: Vec<String>,
+}
+
+/// What is left of a run, whether it ended by itself or failed in its course.
+#[derive(Debug)]
+pub struct Ended<S> {
+    /// The sink, unless the stage that stalled or panicked took it along.
+    pub sink: Option<S>,
+    /// Frames captured, and dropped by reason. After a failure, those that were
+    /// under way are in none of the counts: [`DropCounters::settled`] adds them.
+    pub drops: Arc<DropCounters>,
+    /// Frames that the source lost before they were captured, by kind, as far as
+    /// the capture stage could tell.
+    pub source_gaps: BTreeMap<&'static str, u64>,
+    /// Parts of the source that could not be read.
+    pub damage: Damage,
+    /// The first engine failure, and how many frames were lost to such.
+    pub engine_failures: (Option<EngineError>, u64),
+    /// Sentences for the user: what was asked for and could not be had.
+    pub notices: Vec<String>,
+    /// Why the run failed, if it did.
+    pub failure: Option<PipelineError>,
+}
+
+impl<S> Ended<S> {
+    /// The run that ended by itself, or why it did not.
+    ///
+    /// # Errors
+    /// The failure.
+    pub fn finished(self) -> Result<Finished<S>, PipelineError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        Ok(Finished {
+            sink: self.sink.ok_or(PipelineError::StageGone("sink"))?,
+            drops: self.drops,
+            source_gaps: self.source_gaps,
+            damage: self.damage,
+            engine_failures: self.engine_failures,
+            notices: self.notices,
+        })
+    }
 }
 
 /// Why a run failed.
@@ -161,6 +201,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             speculate: true,
             watchdog_ns: 10_000_000_000,
             drops: Arc::default(),
+            notices: Notices::default(),
         };
         Self {
             source,
@@ -169,7 +210,6 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             gates,
             sink,
             options,
-            granted: None,
         }
     }
 
@@ -278,12 +318,28 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         self.options.drops.clone()
     }
 
+    /// Says sentences for the user as they arise: what was asked for and cannot
+    /// be had, and failures that the run survives. Each is said once, on the
+    /// thread that finds it out.
+    #[must_use]
+    pub fn on_notice(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.options.notices.told_to(say);
+        self
+    }
+
     /// Runs until the source ends, `stop` is raised or the sink asks to end.
     ///
     /// # Errors
     /// When the source, a segment or a thread fails for good. Damage to parts of
     /// the source is reported in [`Finished`].
     pub fn run(self, stop: &Stop) -> Result<Finished<S>, PipelineError> {
+        self.run_to_end(stop).finished()
+    }
+
+    /// As [`run`](Self::run), and what had been achieved when a run fails comes
+    /// with the failure. A stage that stalls is left behind with its thread, and
+    /// so are the stages that wait for it.
+    pub fn run_to_end(self, stop: &Stop) -> Ended<S> {
         threads::run(self, stop)
     }
 }

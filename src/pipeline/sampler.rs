@@ -13,6 +13,8 @@ pub struct Sampler {
     clip: Option<u32>,
     due_ns: u64,
     last_kept_ns: u64,
+    /// Frames came since the last one kept, and could not be used.
+    excused: bool,
     gaps: u64,
 }
 
@@ -25,6 +27,7 @@ impl Sampler {
             clip: None,
             due_ns: 0,
             last_kept_ns: 0,
+            excused: false,
             gaps: 0,
         }
     }
@@ -44,8 +47,10 @@ impl Sampler {
         if timestamp_ns.saturating_add(interval / 8) < self.due_ns {
             return false;
         }
-        if timestamp_ns - self.last_kept_ns > interval.saturating_mul(2) {
-            self.gaps += 1;
+        let since_last = timestamp_ns - self.last_kept_ns;
+        let excused = std::mem::take(&mut self.excused);
+        if since_last > interval.saturating_mul(2) && !excused {
+            self.gaps += since_last.saturating_add(interval / 8) / interval - 1;
         }
         let behind = timestamp_ns >= self.due_ns.saturating_add(interval);
         let anchor = if behind { timestamp_ns } else { self.due_ns };
@@ -54,7 +59,13 @@ impl Sampler {
         true
     }
 
-    /// Stretches between kept frames longer than two intervals, so far.
+    /// A frame came that cannot be used: the stretch that it is in is no gap.
+    pub fn excuse(&mut self) {
+        self.excused = true;
+    }
+
+    /// Instants of the grid without a frame, so far, in stretches between kept
+    /// frames that are longer than two intervals.
     #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps
@@ -124,7 +135,19 @@ mod tests {
         for t in [0, 100, 200, 550, 600, 650, 750] {
             sampler.keep(0, t * MS);
         }
-        assert_eq!(sampler.gaps(), 1);
+        // Nothing came for the instants 300 and 400.
+        assert_eq!(sampler.gaps(), 2);
+    }
+
+    #[test]
+    fn a_stretch_of_frames_that_came_and_were_no_use_is_no_gap() {
+        let mut sampler = Sampler::new(Some(100 * MS));
+        assert!(sampler.keep(0, 0));
+        sampler.excuse();
+        assert!(sampler.keep(0, 500 * MS));
+        assert_eq!(sampler.gaps(), 0);
+        assert!(sampler.keep(0, 900 * MS));
+        assert_eq!(sampler.gaps(), 3);
     }
 
     #[test]

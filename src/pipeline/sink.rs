@@ -17,6 +17,7 @@ use crate::telemetry::status::StatusLine;
 use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a [`Sink`] is made from.
 #[derive(Debug)]
@@ -35,10 +36,47 @@ pub struct SinkSetup {
     pub endless: bool,
 }
 
+/// What a sink has gathered.
+#[derive(Debug)]
+struct Gathered {
+    totals: Aggregate,
+    unsent: u64,
+    end: OutputEnd,
+}
+
+/// Tells what a [`Sink`] has gathered, also when a failed run has taken the sink
+/// itself along.
+#[derive(Clone, Debug)]
+pub struct SinkWatch {
+    gathered: Arc<Mutex<Gathered>>,
+    drops: Arc<DropCounters>,
+}
+
+impl SinkWatch {
+    /// The report as it stands.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let gathered = lock(&self.gathered);
+        Report {
+            totals: gathered.totals.clone(),
+            drops: self.drops.clone(),
+            gaps: BTreeMap::new(),
+            unsent: gathered.unsent,
+            output: gathered.end.clone(),
+        }
+    }
+}
+
+/// Totals are whole even where the thread that had them panicked elsewhere.
+fn lock(gathered: &Mutex<Gathered>) -> MutexGuard<'_, Gathered> {
+    gathered.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The last stage.
 #[derive(Debug)]
 pub struct Sink {
-    totals: Aggregate,
+    /// Behind a lock that nobody else takes before the run has ended.
+    gathered: Arc<Mutex<Gathered>>,
     labels: Vec<String>,
     format: LineFormat,
     line: Vec<u8>,
@@ -61,8 +99,13 @@ impl Sink {
             endless,
         } = setup;
         let format = LineFormat::new(&labels);
-        Self {
+        let gathered = Gathered {
             totals: Aggregate::new(&segment_macs).endless(endless),
+            unsent: 0,
+            end: OutputEnd::Complete,
+        };
+        Self {
+            gathered: Arc::new(Mutex::new(gathered)),
             labels,
             line: Vec::with_capacity(format.longest()),
             format,
@@ -77,20 +120,36 @@ impl Sink {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.flush();
-        drop(self.status);
-        Report {
-            totals: self.totals,
-            drops: self.drops,
-            gaps: BTreeMap::new(),
-            unsent: self.outputs.iter().map(|output| output.unsent()).sum(),
-            output: self.end,
+        self.gather(None);
+        self.status = None;
+        self.watch().report()
+    }
+
+    /// What tells the totals so far, from any thread.
+    #[must_use]
+    pub fn watch(&self) -> SinkWatch {
+        SinkWatch {
+            gathered: self.gathered.clone(),
+            drops: self.drops.clone(),
         }
     }
 
-    /// The totals so far.
-    #[must_use]
-    pub fn totals(&self) -> &Aggregate {
-        &self.totals
+    /// Brings what has been gathered up to date; true when a status line is due.
+    fn gather(&mut self, result: Option<&FrameResult>) -> bool {
+        let mut gathered = lock(&self.gathered);
+        gathered.unsent = self.outputs.iter().map(|output| output.unsent()).sum();
+        if gathered.end != self.end {
+            gathered.end.clone_from(&self.end);
+        }
+        let Some(result) = result else {
+            return false;
+        };
+        gathered.totals.record(result);
+        self.status.as_mut().is_some_and(|status| {
+            let class = self.labels.get(usize::from(result.class));
+            let class = class.map_or("", String::as_str);
+            status.compose(now_ns(), &gathered.totals, &self.drops, class)
+        })
     }
 
     fn publish(&mut self, result: &FrameResult) {
@@ -125,11 +184,10 @@ impl ResultSink for Sink {
         if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
             self.publish(result);
         }
-        self.totals.record(result);
-        if let Some(status) = &mut self.status {
-            let class = self.labels.get(usize::from(result.class));
-            let class = class.map_or("", String::as_str);
-            status.update(now_ns(), &self.totals, &self.drops, class);
+        if self.gather(Some(result))
+            && let Some(status) = &mut self.status
+        {
+            status.put();
         }
         self.end == OutputEnd::Complete
     }

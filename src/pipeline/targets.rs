@@ -1,12 +1,16 @@
 //! Which files a run writes, and that none of them is one it reads or writes
-//! otherwise.
+//! otherwise, standard output and standard error included.
 //!
 //! Guarantees: links of both kinds are seen through, and nothing is opened.
 //! Not guaranteed: anything about files that others move meanwhile.
 
 use crate::config::{Config, OutputTo, SourceKind};
+use crate::source::clip::files;
+use nix::sys::stat::fstat;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct Overwrites {
     /// Flag of the file that would be written.
     flag: &'static str,
-    /// Flag of the same file's other use.
+    /// Flag or stream of the same file's other use.
     other: &'static str,
     path: PathBuf,
 }
@@ -36,7 +40,13 @@ pub(super) fn check(config: &Config) -> Result<(), Overwrites> {
         let clip = clip.filter(|_| config.source.kind == SourceKind::Clip);
         let clip = clip.filter(|clip| is_of(path, clip)).map(|_| "--clip");
         let other = summary.filter(|&(other, of)| other != flag && same(path, of));
-        if let Some(other) = clip.or(other.map(|(other, _)| other)) {
+        let stream = [
+            ("standard output", redirected(&io::stdout(), path)),
+            ("standard error", redirected(&io::stderr(), path)),
+        ];
+        let stream = stream.into_iter().find(|s| s.1).map(|(name, _)| name);
+        let other = clip.or(other.map(|(other, _)| other)).or(stream);
+        if let Some(other) = other {
             let path = path.to_owned();
             return Err(Overwrites { flag, other, path });
         }
@@ -44,11 +54,19 @@ pub(super) fn check(config: &Config) -> Result<(), Overwrites> {
     Ok(())
 }
 
-/// Whether `path` is the clip, or one of a folder of clips.
+/// Whether `path` is the clip, or a clip or the labels of a folder of them.
 fn is_of(path: &Path, clip: &Path) -> bool {
-    // A folder that cannot be read is the source's to complain about.
-    let of_folder = fs::read_dir(clip).map(|all| all.flatten().any(|e| same(path, &e.path())));
-    of_folder.unwrap_or_else(|_| same(path, clip))
+    files(clip).iter().any(|file| same(path, file))
+}
+
+/// Whether `stream` goes into the regular file `path`.
+fn redirected(stream: &impl AsFd, path: &Path) -> bool {
+    match (fs::metadata(path), fstat(stream)) {
+        (Ok(file), Ok(stream)) => {
+            file.is_file() && (file.dev(), file.ino()) == (stream.st_dev, stream.st_ino)
+        }
+        _ => false,
+    }
 }
 
 /// Whether both are one regular file, or will be. Devices may have many uses.
@@ -89,5 +107,7 @@ mod tests {
         assert!(!same(Path::new("/dev/null"), Path::new("/dev/null")));
         assert!(is_of(&at("hard"), folder.path()));
         assert!(!is_of(&at("new"), folder.path()));
+        fs::write(at("summary.json"), "an earlier run's").unwrap();
+        assert!(!is_of(&at("summary.json"), folder.path()));
     }
 }

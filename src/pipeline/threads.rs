@@ -6,10 +6,11 @@ use super::gate::{Feature, GateStage, Verdict};
 use super::hop::{HopRx, HopTx, hop};
 use super::host::{self, Granted};
 use super::infer::{Infer, Judge};
-use super::loops::{self, Feed, Forward};
+use super::loops::{self, CatchUp, Feed, Forward};
 use super::mailbox::mailbox;
+use super::notices::Notices;
 use super::placement::{Stage, ThreadPlan};
-use super::run::{Finished, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
+use super::run::{Ended, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
 use super::sampler::Sampler;
 use super::stop::{Heartbeat, Stop};
 use super::wait::Waiter;
@@ -28,6 +29,8 @@ use std::time::Duration;
 const RESULTS_WAITING: usize = 1024;
 /// A supervisor that comes this late was suspended with the whole process.
 const SUSPENDED_NS: u64 = 500_000_000;
+/// How long the others are given to end once a stage has stalled.
+const GRACE_NS: u64 = 500_000_000;
 /// How often the supervisor looks at its threads.
 const SUPERVISION: Duration = Duration::from_millis(5);
 
@@ -37,11 +40,10 @@ pub(super) struct Part<S> {
     pub sink: Option<S>,
     pub source: Option<SourcePart>,
     pub engine_failures: Option<(Option<EngineError>, u64)>,
-    pub notices: Vec<String>,
 }
 
 /// What the capture stage leaves behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SourcePart {
     pub gaps: BTreeMap<&'static str, u64>,
     pub damage: Damage,
@@ -53,7 +55,6 @@ impl<S> Default for Part<S> {
             sink: None,
             source: None,
             engine_failures: None,
-            notices: Vec::new(),
         }
     }
 }
@@ -96,100 +97,139 @@ impl Heartbeats {
     }
 }
 
-pub(super) fn run<S: ResultSink + 'static>(
-    mut pipeline: Pipeline<S>,
-    stop: &Stop,
-) -> Result<Finished<S>, PipelineError> {
-    let mut granted = match pipeline.granted.take() {
-        Some(granted) => granted,
-        None => Granted::ask(&pipeline.options)?,
-    };
-    let drops = pipeline.options.drops.clone();
-    let watchdog_ns = pipeline.options.watchdog_ns;
+pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -> Ended<S> {
+    let options = pipeline.options.clone();
     let heartbeats = Heartbeats::default();
-    let prepared = prepare(pipeline, stop, &heartbeats)?;
+    let mut granted = Granted::default();
+    let ready = granted
+        .ask(&options)
+        .and_then(|()| prepare(pipeline, stop, &heartbeats));
+    let (handles, failure) = match ready {
+        Ok(prepared) => start_all(prepared, &granted, &options, stop),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let watch = Watch {
+        stop,
+        heartbeats: &heartbeats,
+        limit_ns: options.watchdog_ns,
+    };
+    let (parts, failure) = watch.supervise(handles, failure);
+    assemble(parts, failure, &options)
+}
+
+/// Starts every thread; those behind one that does not start never will, and the
+/// ones before it end because their hand-offs close.
+fn start_all<S: Send + 'static>(
+    prepared: Vec<Prepared<S>>,
+    granted: &Granted,
+    options: &Options,
+    stop: &Stop,
+) -> (Handles<S>, Option<PipelineError>) {
     let mut handles = Vec::with_capacity(prepared.len());
     for (index, mut thread) in prepared.into_iter().enumerate() {
         let stage = thread.plan.stages[0];
         thread.refusal_is_known = granted.has_refused(index);
-        match start(thread, stop.clone()) {
+        match start(thread, options.notices.clone(), stop.clone()) {
             Ok(handle) => handles.push((stage, handle)),
             Err(source) => {
                 stop.raise();
-                return Err(PipelineError::Spawn { stage, source });
+                return (handles, Some(PipelineError::Spawn { stage, source }));
             }
         }
     }
-    let parts = supervise(handles, stop, &heartbeats, watchdog_ns)?;
-    let mut finished = assemble(parts, drops)?;
-    finished.notices.append(&mut granted.notices);
-    Ok(finished)
+    (handles, None)
 }
 
 fn start<S: Send + 'static>(
     thread: Prepared<S>,
+    notices: Notices,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<Result<Part<S>, PipelineError>>> {
     let name = format!("e4-{}", thread.plan.stages[0]);
     std::thread::Builder::new().name(name).spawn(move || {
-        let mut notices = Vec::new();
         if let Err(error) = thread.setup.apply() {
             let sentence = host::sentence(&thread.plan, &error);
             match thread.on_error {
                 OnError::Strict => return Err(PipelineError::Setup(sentence)),
                 OnError::Warn if thread.refusal_is_known => {}
-                OnError::Warn => notices.push(sentence),
+                OnError::Warn => notices.say(sentence),
             }
         }
         touch_stack();
         touch_heap(thread.heap);
-        let mut part = (thread.work)(thread.waiter, &stop)?;
-        part.notices.append(&mut notices);
-        Ok(part)
+        (thread.work)(thread.waiter, &stop)
     })
 }
 
 type Handles<S> = Vec<(Stage, JoinHandle<Result<Part<S>, PipelineError>>)>;
 
-/// Joins the threads as they end; the first failure ends the others.
-fn supervise<S>(
-    mut handles: Handles<S>,
-    stop: &Stop,
-    heartbeats: &Heartbeats,
-    watchdog_ns: u64,
-) -> Result<Vec<Part<S>>, PipelineError> {
-    let mut parts = Vec::with_capacity(handles.len());
-    let mut failure = None;
-    let mut looked_ns = now_ns();
-    let mut awake_since_ns = 0;
-    while !handles.is_empty() {
-        // A process that was stopped for a while has not stalled.
-        let now = now_ns();
-        if now - looked_ns > SUSPENDED_NS {
-            awake_since_ns = now;
-        }
-        looked_ns = now;
-        while let Some(index) = handles.iter().position(|(_, h)| h.is_finished()) {
-            let (stage, handle) = handles.swap_remove(index);
-            match handle.join() {
-                Ok(Ok(part)) => parts.push(part),
-                Ok(Err(error)) => failure = Some(worse(failure, error)),
-                Err(_) => failure = Some(worse(failure, PipelineError::Panicked(stage))),
+/// What the supervisor looks at.
+struct Watch<'a> {
+    stop: &'a Stop,
+    heartbeats: &'a Heartbeats,
+    limit_ns: u64,
+}
+
+impl Watch<'_> {
+    /// Joins the threads as they end; the first failure ends the others. Those
+    /// that a stalled stage holds up are left behind after [`GRACE_NS`].
+    fn supervise<S>(
+        &self,
+        mut handles: Handles<S>,
+        mut failure: Option<PipelineError>,
+    ) -> (Vec<Part<S>>, Option<PipelineError>) {
+        let mut parts = Vec::with_capacity(handles.len());
+        let mut looked_ns = now_ns();
+        let mut awake_since_ns = 0;
+        let mut leave_at_ns = u64::MAX;
+        while !handles.is_empty() && now_ns() < leave_at_ns {
+            // A process that was stopped for a while has not stalled.
+            let now = now_ns();
+            if now - looked_ns > SUSPENDED_NS {
+                awake_since_ns = now;
+            }
+            looked_ns = now;
+            if let Some(error) = join_ended(&mut handles, &mut parts) {
+                failure = Some(worse(failure, error));
+            }
+            if leave_at_ns == u64::MAX
+                && let Some(stalled) = self.stalled(awake_since_ns)
+            {
+                leave_at_ns = now.saturating_add(GRACE_NS);
+                failure = Some(worse(failure, stalled));
             }
             if failure.is_some() {
-                stop.raise();
+                self.stop.raise();
             }
+            std::thread::sleep(SUPERVISION);
         }
-        if let Some((stage, busy_ns)) = heartbeats.stalled(watchdog_ns, stop, awake_since_ns) {
-            stop.raise();
-            return Err(PipelineError::Stalled {
-                stage,
-                busy_ms: busy_ns / 1_000_000,
-            });
-        }
-        std::thread::sleep(SUPERVISION);
+        (parts, failure)
     }
-    failure.map_or(Ok(parts), Err)
+
+    fn stalled(&self, awake_since_ns: u64) -> Option<PipelineError> {
+        let stalled = self
+            .heartbeats
+            .stalled(self.limit_ns, self.stop, awake_since_ns);
+        stalled.map(|(stage, busy_ns)| PipelineError::Stalled {
+            stage,
+            busy_ms: busy_ns / 1_000_000,
+        })
+    }
+}
+
+/// Takes the parts of the threads that have ended; the cause comes back where
+/// some of them failed.
+fn join_ended<S>(handles: &mut Handles<S>, parts: &mut Vec<Part<S>>) -> Option<PipelineError> {
+    let mut failure = None;
+    while let Some(index) = handles.iter().position(|(_, h)| h.is_finished()) {
+        let (stage, handle) = handles.swap_remove(index);
+        match handle.join() {
+            Ok(Ok(part)) => parts.push(part),
+            Ok(Err(error)) => failure = Some(worse(failure, error)),
+            Err(_) => failure = Some(worse(failure, PipelineError::Panicked(stage))),
+        }
+    }
+    failure
 }
 
 /// Of two failures the one that caused the other.
@@ -200,26 +240,25 @@ fn worse(earlier: Option<PipelineError>, later: PipelineError) -> PipelineError 
     }
 }
 
-fn assemble<S>(
-    parts: Vec<Part<S>>,
-    drops: std::sync::Arc<crate::telemetry::DropCounters>,
-) -> Result<Finished<S>, PipelineError> {
+fn assemble<S>(parts: Vec<Part<S>>, failure: Option<PipelineError>, options: &Options) -> Ended<S> {
     let mut whole = Part::default();
-    for mut part in parts {
+    for part in parts {
         whole.sink = whole.sink.or(part.sink);
         whole.source = whole.source.or(part.source);
         whole.engine_failures = whole.engine_failures.or(part.engine_failures);
-        whole.notices.append(&mut part.notices);
     }
-    let source = whole.source.ok_or(PipelineError::StageGone("capture"))?;
-    Ok(Finished {
-        sink: whole.sink.ok_or(PipelineError::StageGone("sink"))?,
-        drops,
+    let gone = whole.source.is_none().then_some("capture");
+    let gone = gone.or(whole.sink.is_none().then_some("sink"));
+    let source = whole.source.unwrap_or_default();
+    Ended {
+        sink: whole.sink,
+        drops: options.drops.clone(),
         source_gaps: source.gaps,
         damage: source.damage,
         engine_failures: whole.engine_failures.unwrap_or_default(),
-        notices: whole.notices,
-    })
+        notices: options.notices.said(),
+        failure: failure.or(gone.map(PipelineError::StageGone)),
+    }
 }
 
 /// The chain, built from its end: every stage owns the way to the next one.
@@ -235,7 +274,6 @@ fn prepare<S: ResultSink + 'static>(
         gates,
         sink,
         options,
-        granted: _,
     } = pipeline;
     let live = source.info().live;
     let newest = options.policy == Policy::Newest || (options.policy == Policy::Auto && live);
@@ -243,7 +281,8 @@ fn prepare<S: ResultSink + 'static>(
     let mut build = Build::new(&options);
 
     let outlet = build.sink(sink, newest, heartbeats.of(Stage::Sink));
-    let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone());
+    let notices = options.notices.clone();
+    let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone(), notices.clone());
     let judge = build.gate(gate, heartbeats.of(Stage::Gate));
     let beat = heartbeats.of(Stage::Infer);
     let infer = Infer::new(
@@ -253,6 +292,7 @@ fn prepare<S: ResultSink + 'static>(
         judge,
         drops.clone(),
         beat,
+        notices.clone(),
     )?;
     let manifest = bundle.manifest();
     let capture = Capture {
@@ -267,6 +307,9 @@ fn prepare<S: ResultSink + 'static>(
         frames: 0,
         samples: 0,
         damage: Damage::default(),
+        notices,
+        clip: 0,
+        slow_said_ns: None,
     };
     build.capture(capture, infer, newest);
     Ok(build.finish())
@@ -333,7 +376,9 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
 
     fn capture(&mut self, capture: Capture, infer: Infer<S>, newest: bool) {
         if !self.cut_before(Stage::Infer) {
-            let work = move |waiter, _: &Stop| loops::capture_and_infer(capture, infer, waiter);
+            let catch_up = newest.then(|| CatchUp::new(self.options));
+            let work =
+                move |waiter, _: &Stop| loops::capture_and_infer(capture, infer, waiter, catch_up);
             self.work.push((Stage::Capture, Box::new(work)));
             return;
         }

@@ -20,17 +20,20 @@ pub enum DropReason {
     EngineFailed,
     /// The sink was too far behind to take the result.
     SinkFull,
+    /// Under way when a stage stalled, panicked or ended early.
+    Abandoned,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Decimated,
         Self::Superseded,
         Self::Undecodable,
         Self::Shutdown,
         Self::EngineFailed,
         Self::SinkFull,
+        Self::Abandoned,
     ];
 
     /// The name in summaries and JSON lines.
@@ -43,6 +46,7 @@ impl DropReason {
             Self::Shutdown => "shutdown",
             Self::EngineFailed => "engine_failed",
             Self::SinkFull => "sink_full",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -82,5 +86,22 @@ impl DropCounters {
     #[must_use]
     pub fn total(&self) -> u64 {
         DropReason::ALL.iter().map(|&r| self.dropped(r)).sum()
+    }
+
+    /// The counts of a run that failed with `results` results: the frames that
+    /// were under way are [`DropReason::Abandoned`]. A copy, which stages that
+    /// were left behind cannot change.
+    #[must_use]
+    pub fn settled(&self, results: u64) -> Self {
+        let copy = Self::default();
+        for reason in DropReason::ALL {
+            copy.dropped[reason as usize].store(self.dropped(reason), Ordering::Relaxed);
+        }
+        // Read last: a frame is counted here before it ends in any way.
+        let ended = results + copy.total();
+        let captured = self.captured().max(ended);
+        copy.captured.store(captured, Ordering::Relaxed);
+        copy.dropped[DropReason::Abandoned as usize].fetch_add(captured - ended, Ordering::Relaxed);
+        copy
     }
 }

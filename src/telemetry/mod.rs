@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod drops;
+mod fifo;
 pub mod line;
 pub mod output;
 pub mod report;

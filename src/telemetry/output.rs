@@ -3,7 +3,8 @@
 //! Guarantees: writing allocates nothing; a datagram never waits, whether its
 //! receiver is slow, absent or gone for a while, and what it misses is counted.
 //! Standard output and named pipes wait for a reader that pauses, until the run is
-//! asked to end: then for 300 ms in all, and what is left is counted. A regular
+//! asked to end: then for 300 ms in all, and what is left is counted. A named pipe
+//! that nobody has opened for reading is one whose reader pauses. A regular
 //! file waits as long as the system makes it. Each line is one system call
 //! (1-2 us), or two where somebody reads, so that it is seen at once and a crash
 //! loses none.
@@ -11,8 +12,9 @@
 //! Not guaranteed: a terminal that takes a part of a line and then no more blocks
 //! until it does.
 
+use super::fifo;
 use crate::monotonic::now_ns;
-use crate::pipeline::Stop;
+use crate::stop::Stop;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fmt::Debug;
@@ -21,6 +23,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Longest wait for a reader before the request to end is looked at, in ms.
 const STEP_MS: u8 = 50;
@@ -31,7 +34,7 @@ const AT_ONCE: usize = 4096;
 
 /// Takes lines, each with its newline.
 pub trait Output: Send + Debug {
-    /// Name for errors: `standard output`, a path.
+    /// Name for errors: `standard output`, or the flag with its path.
     fn name(&self) -> String;
 
     /// Takes one line.
@@ -57,7 +60,7 @@ pub trait Output: Send + Debug {
 #[derive(Debug)]
 pub struct FileOutput {
     name: String,
-    file: File,
+    end: End,
     stop: Stop,
     /// A reader may make us wait.
     read_by_others: bool,
@@ -74,7 +77,12 @@ impl FileOutput {
     /// # Errors
     /// The system's.
     pub fn create(path: &Path, stop: &Stop) -> io::Result<Self> {
-        Self::new(path.display().to_string(), File::create(path)?, stop)
+        let opened = fifo::open(
+            path,
+            File::options().write(true).create(true).truncate(true),
+        )?;
+        let end = opened.map_or_else(|| End::Unread(path.to_owned()), End::Open);
+        Self::new(format!("--output {}", path.display()), end, stop)
     }
 
     /// Standard output. `stop` is that of the run.
@@ -83,14 +91,17 @@ impl FileOutput {
     /// When the process has no file descriptor left.
     pub fn stdout(stop: &Stop) -> io::Result<Self> {
         let file = io::stdout().as_fd().try_clone_to_owned()?.into();
-        Self::new("standard output".into(), file, stop)
+        Self::new("standard output".into(), End::Open(file), stop)
     }
 
-    fn new(name: String, file: File, stop: &Stop) -> io::Result<Self> {
+    fn new(name: String, end: End, stop: &Stop) -> io::Result<Self> {
         Ok(Self {
             name,
-            read_by_others: !file.metadata()?.is_file(),
-            file,
+            read_by_others: match &end {
+                End::Open(file) => !file.metadata()?.is_file(),
+                End::Unread(_) => true,
+            },
+            end,
             stop: stop.clone(),
             give_up_ns: None,
             given_up: false,
@@ -100,12 +111,12 @@ impl FileOutput {
 
     /// Waits for the reader to make room; false when it is given up.
     fn room(&mut self) -> io::Result<bool> {
-        if !self.read_by_others || is_ready(&self.file, 0)? {
+        if !self.read_by_others || self.end.is_ready(0)? {
             return Ok(true);
         }
         let stop = self.stop.clone();
         stop.while_reader_waits(|| {
-            while !is_ready(&self.file, STEP_MS)? {
+            while !self.end.is_ready(STEP_MS)? {
                 let now = now_ns();
                 if stop.is_raised() && now >= *self.give_up_ns.get_or_insert(now + PATIENCE_NS) {
                     return Ok(false);
@@ -113,6 +124,46 @@ impl FileOutput {
             }
             Ok(true)
         })
+    }
+}
+
+/// Where the lines go in.
+#[derive(Debug)]
+enum End {
+    Open(File),
+    /// A named pipe without a reader so far.
+    Unread(PathBuf),
+}
+
+impl End {
+    /// Whether a write would not wait, or would fail at once; within `wait_ms`.
+    fn is_ready(&mut self, wait_ms: u8) -> io::Result<bool> {
+        if let Self::Unread(path) = self {
+            let Some(file) = fifo::open(path, File::options().write(true))? else {
+                std::thread::sleep(Duration::from_millis(wait_ms.into()));
+                return Ok(false);
+            };
+            *self = Self::Open(file);
+        }
+        match self {
+            Self::Open(file) => is_ready(file, wait_ms),
+            Self::Unread(_) => Ok(false),
+        }
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Open(file) => file.write(bytes),
+            Self::Unread(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Open(file) => file.flush(),
+            Self::Unread(_) => Ok(()),
+        }
     }
 }
 
@@ -137,12 +188,12 @@ impl Output for FileOutput {
                 self.unsent += 1;
                 return Ok(());
             }
-            self.file.write_all(part)?;
+            self.end.write_all(part)?;
         }
         Ok(())
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.end.flush()
     }
     fn unsent(&self) -> u64 {
         self.unsent
@@ -242,7 +293,7 @@ mod tests {
         let mut output = FileOutput::create(&path, &Stop::new()).unwrap();
         output.write(b"{}\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
-        assert_eq!(output.name(), path.display().to_string());
+        assert_eq!(output.name(), format!("--output {}", path.display()));
     }
 
     /// A pipe that is full, and its reader.
@@ -252,7 +303,8 @@ mod tests {
         while is_ready(&file, 0).unwrap() {
             writer.write_all(&[b'x'; AT_ONCE]).unwrap();
         }
-        (FileOutput::new("pipe".into(), file, stop).unwrap(), reader)
+        let end = End::Open(file);
+        (FileOutput::new("pipe".into(), end, stop).unwrap(), reader)
     }
 
     #[test]
@@ -284,6 +336,31 @@ mod tests {
             output.write(b"lost\n").unwrap();
         }
         assert_eq!(output.unsent(), 1000);
+    }
+
+    #[test]
+    fn a_named_pipe_waits_for_its_reader_and_not_beyond_the_end_of_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let stop = Stop::new();
+        let mut unread = FileOutput::create(&path, &stop).unwrap();
+        let mut read = FileOutput::create(&path, &stop).unwrap();
+        let reader = std::thread::spawn({
+            let (path, stop) = (path.clone(), stop.clone());
+            move || {
+                while stop.held_up_until_ns(1) == 0 {
+                    std::thread::yield_now();
+                }
+                std::fs::read(path).unwrap()
+            }
+        });
+        read.write(b"kept\n").unwrap();
+        drop(read);
+        assert_eq!(reader.join().unwrap(), b"kept\n");
+        stop.raise();
+        unread.write(b"lost\n").unwrap();
+        assert_eq!(unread.unsent(), 1);
     }
 
     #[test]

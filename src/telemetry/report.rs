@@ -31,6 +31,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Counts the frames that were under way when the run failed as abandoned.
+    pub fn settle(&mut self) {
+        self.drops = Arc::new(self.drops.settled(self.totals.results()));
+    }
+
     /// The summary as it stands.
     #[must_use]
     pub fn summary(&self) -> Summary {

@@ -56,8 +56,22 @@ impl StatusLine {
 
     /// Draws the state at `now_ns`, if it is time; `class` is the latest answer.
     pub fn update(&mut self, now_ns: u64, totals: &Aggregate, drops: &DropCounters, class: &str) {
+        if self.compose(now_ns, totals, drops, class) {
+            self.put();
+        }
+    }
+
+    /// Makes the text of the state at `now_ns`, if it is time: the part of
+    /// [`update`](Self::update) that never waits. [`put`](Self::put) shows it.
+    pub fn compose(
+        &mut self,
+        now_ns: u64,
+        totals: &Aggregate,
+        drops: &DropCounters,
+        class: &str,
+    ) -> bool {
         if self.broken || now_ns < self.due_ns {
-            return;
+            return false;
         }
         let period = if self.terminal {
             ON_TERMINAL_NS
@@ -94,7 +108,7 @@ impl StatusLine {
         if !self.terminal {
             self.text.push('\n');
         }
-        self.put();
+        true
     }
 
     /// Takes the line away, at the end.
@@ -106,7 +120,8 @@ impl StatusLine {
         }
     }
 
-    fn put(&mut self) {
+    /// Shows what was composed.
+    pub fn put(&mut self) {
         let written = self
             .out
             .write_all(self.text.as_bytes())

@@ -1,5 +1,6 @@
 //! The summary of a run, `e4.summary/1`, and its file.
 
+use super::fifo::{self, is_fifo};
 use super::{Aggregate, DropCounters, DropReason};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Name and version of the schema.
 pub const SCHEMA: &str = "e4.summary/1";
@@ -18,7 +20,9 @@ pub struct Summary {
     pub schema: String,
     /// Frames, each counted once.
     pub frames: Frames,
-    /// Frames that never reached us, by kind; they are not captured ones.
+    /// Frames that never reached us, by kind; they are not captured ones. One
+    /// hole may show in two kinds: as frames that the source lost, and as frames
+    /// of the bundle's interval that were missing in consequence.
     pub source_gaps: BTreeMap<String, u64>,
     /// Results by exit, counted from 1.
     pub exits: BTreeMap<String, u64>,
@@ -153,19 +157,17 @@ impl Summary {
     }
 
     /// Writes it to `path`, so that readers see the old file or the whole new one.
-    /// What is no regular file (a pipe, a device) is written to directly.
+    /// What is no regular file (a pipe, a device) is written to directly; a named
+    /// pipe that nobody reads yet is tried again as long as `wanted` says so.
     ///
     /// # Errors
     /// The system's.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
+    pub fn save(&self, path: &Path, wanted: &dyn Fn() -> bool) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return File::options()
-                .write(true)
-                .open(&path)?
-                .write_all(text.as_bytes());
+            return reader_of(&path, wanted)?.write_all(text.as_bytes());
         }
         let temporary = beside(&path)?;
         let written = write_whole(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
@@ -186,12 +188,29 @@ pub fn check_target(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if is_fifo(path) {
+        // Opened and closed, it would be at its end for who reads it.
+        return Ok(());
+    }
     if path.exists() {
         return File::options().append(true).open(path).map(drop);
     }
     let temporary = beside(path)?;
     File::create(&temporary)?;
     fs::remove_file(temporary)
+}
+
+/// What is no regular file, opened for writing.
+fn reader_of(path: &Path, wanted: &dyn Fn() -> bool) -> io::Result<File> {
+    loop {
+        if let Some(file) = fifo::open(path, File::options().write(true))? {
+            return Ok(file);
+        }
+        if !wanted() {
+            return Err(io::Error::other("nobody reads this named pipe"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A name in the same folder that no other process uses.
@@ -298,7 +317,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         check_target(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        summary().save(&path).unwrap();
+        summary().save(&path, &|| true).unwrap();
         let back: Summary = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(back, summary());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -306,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_device_is_written_to_not_replaced() {
-        summary().save(Path::new("/dev/null")).unwrap();
+        summary().save(Path::new("/dev/null"), &|| true).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
@@ -316,7 +335,7 @@ mod tests {
         let (target, link) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        summary().save(&link).unwrap();
+        summary().save(&link, &|| true).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_ne!(fs::read(&target).unwrap(), b"old");
     }

@@ -222,6 +222,20 @@ pub struct SurfaceSize {
 }
 
 impl PixelFormat {
+    /// All layouts.
+    pub const ALL: [Self; 10] = [
+        Self::Gray8,
+        Self::Rgb24,
+        Self::Bgr24,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Nv12,
+        Self::Nv16,
+        Self::I420,
+        Self::I422,
+        Self::I444,
+    ];
+
     /// Sizes of the surfaces of a `width` x `height` frame, those that the format
     /// does not have empty; `None` where that overflows.
     #[must_use]

@@ -52,6 +52,14 @@ impl Lent {
         Self { surfaces }
     }
 
+    /// The surface of that number begins at byte `start` of its memory; false
+    /// where there is none, or no such byte.
+    pub fn begin_at(&mut self, index: usize, start: usize) -> bool {
+        let surface = self.surfaces.get_mut(index);
+        let within = surface.filter(|surface| start <= surface.bytes.end);
+        within.map(|surface| surface.bytes.start = start).is_some()
+    }
+
     /// The surfaces, if they are as large as `sizes` says.
     pub(super) fn surfaces(&self, sizes: &[SurfaceSize; 3]) -> Option<[Rows<'_>; 3]> {
         let mut all = [Rows::default(); 3];

@@ -9,4 +9,4 @@ pub mod slots;
 
 pub use frame::{Colour, Frame, FrameMeta, Matrix, PixelFormat, Range, SurfaceSize, Transfer};
 pub use lent::{Lent, LentSurface, Memory, Rows};
-pub use slots::{Slot, SlotPool};
+pub use slots::{PoolId, Slot, SlotPool};

@@ -123,6 +123,23 @@ fn a_table_that_cannot_be_read_stops_the_folder_but_not_a_single_clip() {
 }
 
 #[test]
+fn a_source_tells_the_interval_of_the_clip_under_way() {
+    let dir = Scratch::new();
+    for (name, rate) in [("1.y4m", "F25:1"), ("2.y4m", "F2:1")] {
+        dir.file(name, &y4m(&format!("W4 H4 {rate} Cmono"), 16, 1));
+    }
+    let mut source = ClipSource::open(dir.path(), ClipOptions::default()).unwrap();
+    source.start(2, &|| true).unwrap();
+    for interval_ns in [40_000_000, 500_000_000] {
+        let e4::source::Next::Frame(slot) = source.next(u64::MAX).unwrap() else {
+            panic!()
+        };
+        assert_eq!(source.info().frame_interval_ns, Some(interval_ns));
+        source.release(slot);
+    }
+}
+
+#[test]
 fn a_source_can_be_started_again() {
     let dir = Scratch::new();
     let clip = dir.file("1.y4m", &y4m("W4 H4 F25:1 Cmono", 16, 2));

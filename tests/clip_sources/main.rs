@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bytes;
+mod children;
 mod ffmpeg;
+mod ffmpeg_tool;
 mod files;
 mod folders;
 mod hostile;
 mod play;
+#[path = "../support/watchdog.rs"]
+mod watchdog;

@@ -1,5 +1,6 @@
 //! Plays a source to its end and keeps what came.
 
+use crate::watchdog::finished;
 use e4::source::clip::{ClipOptions, ClipSource};
 use e4::source::{FrameSource, Next, SourceError};
 use e4::tensor::FrameMeta;
@@ -20,8 +21,13 @@ pub fn play(path: &Path) -> Result<Played, SourceError> {
     play_with(path, ClipOptions::default())
 }
 
-/// Plays `path` as `options` say.
+/// Plays `path` as `options` say, and fails where that never ends.
 pub fn play_with(path: &Path, options: ClipOptions) -> Result<Played, SourceError> {
+    let path = path.to_owned();
+    finished(move || to_the_end(&path, options))
+}
+
+fn to_the_end(path: &Path, options: ClipOptions) -> Result<Played, SourceError> {
     let mut source = ClipSource::open(path, options)?;
     source.start(2, &|| true)?;
     let mut played = Played::default();

@@ -5,9 +5,9 @@ pub mod monotonic;
 #[path = "../../src/sync.rs"]
 pub mod sync;
 
-/// As in the crate, without the stages.
-#[path = "../../src/pipeline"]
-pub mod pipeline {
+/// As in the crate, without the loom models.
+#[path = "../../src/handoff"]
+pub mod handoff {
     mod futex;
     pub mod hop;
     pub mod mailbox;
@@ -20,6 +20,11 @@ pub mod pipeline {
     pub use mailbox::mailbox;
     pub use strategy::WaitStrategy;
     pub use wait::{Until, Waiter};
+}
+
+/// As in the crate, without the stages.
+pub mod pipeline {
+    pub use crate::handoff::{WaitStrategy, hop};
 }
 
 /// As in the crate, without the conversion.

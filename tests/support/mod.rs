@@ -6,9 +6,12 @@
     reason = "a test fails by unwrapping, and its numbers are small"
 )]
 
+pub mod watchdog;
+
 use e4::engine::bundle::Bundle;
 use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use e4::monotonic::now_ns;
+use e4::pipeline::{Finished, Pipeline, PipelineError, Placement, ResultSink, Stage, Stop};
 use e4::source::{FrameSource, Next, SourceError, SourceInfo};
 use e4::tensor::{PixelFormat, Slot, SlotPool};
 use std::path::{Path, PathBuf};
@@ -23,6 +26,36 @@ pub fn repository(path: &str) -> PathBuf {
 /// The bundle that fast tests use.
 pub fn tiny() -> Bundle {
     Bundle::open(repository("engines/tiny-e2")).expect("engines/tiny-e2 is part of the repository")
+}
+
+/// Every way to cut the chain of stages into threads.
+pub fn placements() -> Vec<Placement> {
+    use Stage::{Capture, Gate, Infer, Sink};
+    let cuts: [&[&[Stage]]; 8] = [
+        &[&[Capture, Infer, Gate, Sink]],
+        &[&[Capture], &[Infer, Gate, Sink]],
+        &[&[Capture, Infer], &[Gate, Sink]],
+        &[&[Capture, Infer, Gate], &[Sink]],
+        &[&[Capture], &[Infer], &[Gate, Sink]],
+        &[&[Capture], &[Infer, Gate], &[Sink]],
+        &[&[Capture, Infer], &[Gate], &[Sink]],
+        &[&[Capture], &[Infer], &[Gate], &[Sink]],
+    ];
+    cuts.iter()
+        .map(|groups| Placement::unpinned(groups).expect("a placement"))
+        .collect()
+}
+
+/// Runs under a watchdog.
+pub trait Watched<S> {
+    fn run_watched(self, stop: &Stop) -> Result<Finished<S>, PipelineError>;
+}
+
+impl<S: ResultSink + 'static> Watched<S> for Pipeline<S> {
+    fn run_watched(self, stop: &Stop) -> Result<Finished<S>, PipelineError> {
+        let stop = stop.clone();
+        watchdog::finished(move || self.run(&stop))
+    }
 }
 
 /// A source of moving grey gradients: `frames` of them, `period_ns` apart in
@@ -66,6 +99,12 @@ impl Scripted {
         self.paced = true;
         self.period_ns = period_ns;
         self
+    }
+
+    /// Says that its frames are so far apart, and has them so.
+    pub fn nominal(&mut self, period_ns: u64) {
+        self.info.frame_interval_ns = Some(period_ns);
+        self.period_ns = period_ns;
     }
 
     pub fn clips_of(mut self, frames: u64) -> Self {
@@ -142,6 +181,8 @@ pub enum Action {
     FailEnqueue,
     FailWait,
     Panic,
+    /// What comes out is not a number.
+    Poison,
 }
 
 /// An engine around another one, with a say in each run.
@@ -178,6 +219,7 @@ impl<E: Engine> Engine for Hooked<E> {
             index,
             runs: 0,
             fail_wait: false,
+            poison: false,
         }))
     }
 }
@@ -188,6 +230,7 @@ struct HookedSegment {
     index: usize,
     runs: u64,
     fail_wait: bool,
+    poison: bool,
 }
 
 impl std::fmt::Debug for HookedSegment {
@@ -211,17 +254,23 @@ impl Segment for HookedSegment {
         let action = (self.hook)(self.index, self.runs);
         self.runs += 1;
         self.fail_wait = action == Action::FailWait;
+        self.poison = action == Action::Poison;
         match action {
             Action::Sleep(time) => std::thread::sleep(time),
             Action::FailEnqueue => return Err(self.failure(Some(io))),
             Action::Panic => panic!("made to panic"),
-            Action::Run | Action::FailWait => {}
+            Action::Run | Action::FailWait | Action::Poison => {}
         }
         self.inner.enqueue(io)
     }
 
     fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        let io = self.inner.wait()?;
+        let mut io = self.inner.wait()?;
+        if self.poison
+            && let Some(pooled) = io.pooled.as_host_mut()
+        {
+            pooled.fill(f32::NAN);
+        }
         if std::mem::take(&mut self.fail_wait) {
             // A lost device takes the buffers along.
             return Err(self.failure(None));

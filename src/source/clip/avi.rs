@@ -9,7 +9,7 @@
 
 use super::input::{Got, Input};
 use super::jpeg;
-use super::reader::{ClipReader, Fault, Rate, Step, checked_len};
+use super::reader::{CUT, ClipReader, Fault, Rate, Step, checked_len};
 use crate::tensor::{Frame, PixelFormat};
 
 /// Codec names under which AVI files carry JPEG pictures.
@@ -204,12 +204,12 @@ impl ClipReader for Avi {
             };
             let chunk = 8 + size as usize;
             if size > MAX_CHUNK || self.input.lacks(chunk as u64) {
-                return Err(Fault::Broken("ends within a frame".into()));
+                return Err(Fault::Broken(CUT.into()));
             }
             match self.input.want(chunk, deadline_ns)? {
                 Got::All => {}
                 Got::Pending => return Ok(Step::Pending),
-                Got::End => return Err(Fault::Broken("ends within a frame".into())),
+                Got::End => return Err(Fault::Broken(CUT.into())),
             }
             if size > 0 {
                 self.picture.clear();

@@ -11,6 +11,7 @@
 //! thread, and the one that asks for a child may end before it. Starting a child
 //! forks, after which each page of ours costs a fault when it is first written.
 
+use crate::stop::Stop;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -18,13 +19,16 @@ use nix::unistd::{Pid, getppid};
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest stretch of a line of standard error that is kept.
 const MAX_LINE: usize = 512;
+
+/// Longest wait before the run's request to end is looked at.
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// How a child ended.
 #[derive(Debug)]
@@ -125,13 +129,19 @@ impl Keeper {
 
 impl Child {
     /// Waits for the end and says how it was; one that takes longer than
-    /// `patience` is killed and gives `None`.
-    pub(super) fn finish(&self, patience: Duration) -> Option<Outcome> {
-        let outcome = self.outcome.recv_timeout(patience).ok();
-        if outcome.is_none() {
-            self.kill();
+    /// `patience`, or than the run still goes on, is killed and gives `None`.
+    pub(super) fn finish(&self, patience: Duration, stop: &Stop) -> Option<Outcome> {
+        let since = Instant::now();
+        loop {
+            match self.outcome.recv_timeout(LOOK_UP) {
+                Ok(outcome) => return Some(outcome),
+                Err(RecvTimeoutError::Timeout)
+                    if since.elapsed() < patience && !stop.is_raised() => {}
+                Err(_) => break,
+            }
         }
-        outcome
+        self.kill();
+        None
     }
 
     /// Kills the child and all that it started.
@@ -179,4 +189,19 @@ fn read_lines(mut from: ChildStderr, keep: fn(&mut Vec<String>, &str)) -> Vec<St
     }
     keep(&mut kept, String::from_utf8_lossy(&line).trim());
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_does_not_wait_for_a_child_to_end() {
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        let (child, _stdout) = spawn(command, |_, _| {}).unwrap();
+        let stop = Stop::new();
+        stop.raise();
+        assert!(child.finish(Duration::MAX, &stop).is_none());
+    }
 }

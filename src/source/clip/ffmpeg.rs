@@ -16,6 +16,7 @@ use super::child::{self, Child, Outcome};
 use super::input::Input;
 use super::nut::Nut;
 use super::reader::{ClipReader, Fault, NO_DATA, Step};
+use crate::stop::Stop;
 use crate::tensor::Frame;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -58,6 +59,7 @@ const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat
 pub(super) struct Ffmpeg {
     program: PathBuf,
     patience_ns: u64,
+    stop: Stop,
     /// Path as the child is given it, to be cut from its words.
     name: OsString,
     nut: Nut,
@@ -77,10 +79,21 @@ impl Ffmpeg {
         let mut name = OsString::from("file:");
         name.push(path);
         let dialect = SPOKEN.get().copied().unwrap_or(0);
-        let (nut, child) = start(&options.ffmpeg, &name, options.patience_ns, dialect, true)?;
+        let speech = Speech {
+            dialect,
+            strict: true,
+        };
+        let (nut, child) = start(
+            &options.ffmpeg,
+            &name,
+            options.patience_ns,
+            &options.stop,
+            speech,
+        )?;
         Ok(Self {
             program: options.ffmpeg.clone(),
             patience_ns: options.patience_ns,
+            stop: options.stop.clone(),
             name,
             nut,
             child,
@@ -100,7 +113,10 @@ impl Ffmpeg {
             let reason = format!("ffmpeg gave no data for {seconds} s and was stopped");
             return Some(Fault::Broken(reason));
         }
-        let Some(outcome) = self.child.finish(ENDING) else {
+        let Some(outcome) = self.child.finish(ENDING, &self.stop) else {
+            if self.stop.is_raised() {
+                return fault;
+            }
             return fault
                 .or_else(|| Some(Fault::Broken("ffmpeg did not end and was stopped".into())));
         };
@@ -126,18 +142,36 @@ impl Ffmpeg {
             return Err(fault);
         }
         let strict = self.complaint.is_none();
-        let (program, patience) = (&self.program, self.patience_ns);
-        (self.nut, self.child) = start(program, &self.name, patience, self.dialect, strict)?;
+        let speech = Speech {
+            dialect: self.dialect,
+            strict,
+        };
+        (self.nut, self.child) = start(
+            &self.program,
+            &self.name,
+            self.patience_ns,
+            &self.stop,
+            speech,
+        )?;
         Ok(())
     }
+}
+
+/// How a child is spoken to.
+#[derive(Clone, Copy)]
+struct Speech {
+    /// Index into [`DIALECTS`].
+    dialect: usize,
+    /// It is to end at the first damage.
+    strict: bool,
 }
 
 fn start(
     program: &Path,
     name: &OsStr,
     patience_ns: u64,
-    dialect: usize,
-    strict: bool,
+    stop: &Stop,
+    speech: Speech,
 ) -> Result<(Nut, Child), Fault> {
     let mut command = Command::new(program);
     command
@@ -148,21 +182,19 @@ fn start(
             "-v",
             "level+warning",
         ])
-        .args(strict.then_some("-xerror"))
+        .args(speech.strict.then_some("-xerror"))
         .args(["-fflags", "+discardcorrupt"])
         .args(["-protocol_whitelist", "file,pipe", "-i"])
         .arg(name)
         .args(["-map", "0:V:0"])
-        .args(DIALECTS[dialect])
+        .args(DIALECTS[speech.dialect])
         .args([
             "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-f", "nut", "pipe:1",
         ]);
     let (child, stdout) = child::spawn(command, keep).map_err(|e| no_child(&e, program))?;
     let stdout = File::from(OwnedFd::from(stdout));
-    Ok((
-        Nut::new(Input::new(stdout, patience_ns, Vec::new())?),
-        child,
-    ))
+    let input = Input::new(stdout, patience_ns, Vec::new())?.ended_by(stop);
+    Ok((Nut::new(input), child))
 }
 
 fn no_child(error: &io::Error, program: &Path) -> Fault {
@@ -175,7 +207,7 @@ fn no_child(error: &io::Error, program: &Path) -> Fault {
     })
 }
 
-/// Keeps, of the child's words: first the last error, then the last hint that
+/// Keeps, of the child's words: first the last error, then the first hint that
 /// the data broke off.
 fn keep(kept: &mut Vec<String>, line: &str) {
     if line.is_empty() || kept.first().is_some_and(|last| last.contains(NO_VIDEO)) {
@@ -186,7 +218,7 @@ fn keep(kept: &mut Vec<String>, line: &str) {
         line.clone_into(&mut kept[0]);
     }
     let lower = line.to_ascii_lowercase();
-    if CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
+    if kept[1].is_empty() && CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
         line.clone_into(&mut kept[1]);
     }
 }
@@ -200,7 +232,8 @@ fn plain<'a>(line: &'a str, name: &str) -> &'a str {
     }
     let bare = name.strip_prefix("file:").unwrap_or(name);
     let unnamed = rest.strip_prefix(name).or_else(|| rest.strip_prefix(bare));
-    unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest)
+    let rest = unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest);
+    rest.trim_end_matches('.')
 }
 
 /// What the ended child has to complain about, if anything.
@@ -216,7 +249,9 @@ fn complaint(outcome: &Outcome, name: &str) -> Option<String> {
     let words = if status.success() {
         word(1)
     } else {
-        word(0).or_else(|| word(1))
+        // What broke off comes before what ffmpeg made of it.
+        let no_video = word(0).filter(|line| line.contains(NO_VIDEO));
+        no_video.or_else(|| word(1)).or_else(|| word(0))
     };
     match words {
         Some(line) if line.contains(NO_VIDEO) => Some("there is no video in it".into()),
@@ -235,6 +270,7 @@ impl ClipReader for Ffmpeg {
         loop {
             let fault = match self.nut.next_frame(frame, deadline_ns) {
                 Ok(Step::End) => self.verdict(None),
+                Err(fault) if self.stop.is_raised() => return Err(fault),
                 Err(fault) => self.verdict(Some(fault)),
                 Ok(Step::Frame) => {
                     // Another program may speak another; then it is tried second.
@@ -275,6 +311,10 @@ mod tests {
             ),
             ("[fatal] /tmp/a.mp4: Invalid", "Invalid"),
             ("plain", "plain"),
+            (
+                "Packet corrupt, dropping it.",
+                "Packet corrupt, dropping it",
+            ),
             ("[unclosed", "[unclosed"),
         ] {
             assert_eq!(plain(line, name), expected);

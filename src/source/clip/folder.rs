@@ -1,14 +1,26 @@
 //! Which files of a path are clips, and how they are labelled.
+//!
+//! A folder holds clips, with their classes in `labels.csv` beside them; or one
+//! folder per class with clips at any depth in it, as the forge trains on, and
+//! then each folder's name is the class of its clips. A `labels.csv` beside the
+//! folders is used in place of their names; it names files as `folder/file`.
+//! Where clips lie beside folders, the clips count and the folders do not.
+//! Hidden files and folders are passed over without a word, everything else that
+//! is passed over and might have been meant is said.
 
 use super::labels;
 use crate::source::SourceError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Endings of files that lie beside clips and are none.
-const COMPANIONS: [&str; 10] = [
-    "csv", "txt", "md", "json", "toml", "yaml", "yml", "html", "pdf", "srt",
+/// Endings of files that lie beside clips and are none; the forge's.
+const COMPANIONS: [&str; 48] = [
+    "aac", "bmp", "bz2", "csv", "doc", "docx", "flac", "gif", "gz", "htm", "html", "ini", "jpeg",
+    "jpg", "json", "jsonl", "log", "m4a", "md", "mp3", "npy", "npz", "ogg", "opus", "pdf", "png",
+    "py", "pt", "rtf", "sh", "srt", "svg", "tar", "tif", "tiff", "toml", "tsv", "txt", "vtt",
+    "wav", "webp", "xlsx", "xml", "yaml", "yml", "zip", "rar", "7z",
 ];
 /// Names, without ending, of files that lie beside clips.
 const NOTES: [&str; 5] = ["readme", "license", "licence", "sha256sums", "md5sums"];
@@ -30,8 +42,27 @@ pub(super) struct Listing {
     pub(super) warnings: Vec<String>,
 }
 
+/// A file that counts as a clip.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    /// As `labels.csv` names it.
+    name: String,
+    /// The folder that gives it its class.
+    class: Option<String>,
+}
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+struct Contents {
+    clips: Vec<Found>,
+    /// Folders that were passed over, and what is neither file nor folder.
+    folders: Vec<PathBuf>,
+    others: Vec<PathBuf>,
+}
+
 /// Lists `path`: the file itself, or the clips of a folder by name. Labels come
-/// from `labels.csv` beside the clips, and index `classes` unless that is empty.
+/// from `labels.csv` or from folders, and index `classes` unless that is empty.
 pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceError> {
     let io = |source| SourceError::Io {
         path: path.into(),
@@ -40,32 +71,58 @@ pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceErr
     if !fs::metadata(path).map_err(io)?.is_dir() {
         return Ok(single(path, classes));
     }
-    let paths = folder(path).map_err(io)?;
-    if paths.is_empty() {
+    let contents = contents(path).map_err(io)?;
+    if contents.clips.is_empty() {
         return Err(SourceError::Undecodable {
             path: path.into(),
-            reason: "there is no clip in the folder".into(),
+            reason: "there is no clip in the folder, nor in folders in it".into(),
         });
     }
     let table = path.join("labels.csv");
-    let rows = if table.is_file() {
-        labels::read(&table)?
-    } else {
-        BTreeMap::new()
+    let rows = match table.is_file() {
+        true => Some(labels::read(&table)?),
+        false => None,
     };
-    let mut listing = join(paths, &rows, classes, &table);
-    listing
-        .warnings
-        .extend(strangers(&listing.clips, &rows, &table));
+    let strange = rows
+        .as_ref()
+        .and_then(|rows| strangers(&contents.clips, rows, &table));
+    let passed_over = passed_over(path, &contents);
+    let labelled = by_table_or_folder(contents.clips, rows.as_ref());
+    let from = rows.map_or_else(|| path.to_owned(), |_| table);
+    let mut listing = join(labelled, classes, &from);
+    listing.warnings.extend(strange);
+    listing.warnings.extend(passed_over);
     Ok(listing)
 }
 
+/// Every file that a source of `path` reads, as far as it can be listed.
+pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+    // A folder that cannot be read is the source's to complain about.
+    let Ok(contents) = contents(path) else {
+        return vec![path.to_owned()];
+    };
+    let clips = contents.clips.into_iter().map(|clip| clip.path);
+    clips.chain([path.join("labels.csv")]).collect()
+}
+
+/// Each clip with its class.
+fn by_table_or_folder(
+    clips: Vec<Found>,
+    rows: Option<&BTreeMap<String, String>>,
+) -> Vec<(PathBuf, Option<String>)> {
+    let class = |clip: Found| {
+        let class = match rows {
+            Some(rows) => rows.get(&clip.name).cloned(),
+            None => clip.class,
+        };
+        (clip.path, class)
+    };
+    clips.into_iter().map(class).collect()
+}
+
 /// What to say of the rows that name no clip of the folder, if there are any.
-fn strangers(clips: &[Clip], rows: &BTreeMap<String, String>, table: &Path) -> Option<String> {
-    let names: BTreeSet<_> = clips
-        .iter()
-        .filter_map(|clip| Some(clip.path.file_name()?.to_string_lossy()))
-        .collect();
+fn strangers(clips: &[Found], rows: &BTreeMap<String, String>, table: &Path) -> Option<String> {
+    let names: BTreeSet<_> = clips.iter().map(|clip| clip.name.as_str()).collect();
     let mut strange = rows.keys().filter(|name| !names.contains(name.as_str()));
     let first = strange.next()?;
     Some(format!(
@@ -76,6 +133,32 @@ fn strangers(clips: &[Clip], rows: &BTreeMap<String, String>, table: &Path) -> O
     ))
 }
 
+/// What to say of what might have been meant and is not played.
+fn passed_over(path: &Path, contents: &Contents) -> Vec<String> {
+    let told = |found: &[PathBuf], what: &str| {
+        let first = found.first()?.strip_prefix(path).ok()?;
+        Some(format!(
+            "{}: {} {what}, the first of them {}",
+            path.display(),
+            found.len(),
+            first.display()
+        ))
+    };
+    [
+        told(
+            &contents.folders,
+            "folders beside the clips are passed over",
+        ),
+        told(
+            &contents.others,
+            "entries are broken links or no files and are passed over",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// A clip by itself plays even when the table beside it is not for us.
 fn single(path: &Path, classes: &[String]) -> Listing {
     let table = path.with_file_name("labels.csv");
@@ -84,21 +167,94 @@ fn single(path: &Path, classes: &[String]) -> Listing {
         Ok(rows) => (rows.unwrap_or_default(), None),
         Err(error) => (BTreeMap::new(), Some(error.to_string())),
     };
-    let mut listing = join(vec![path.into()], &rows, classes, &table);
+    let clip = Found {
+        path: path.into(),
+        name: path
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        class: None,
+    };
+    let mut listing = join(by_table_or_folder(vec![clip], Some(&rows)), classes, &table);
     listing.warnings.extend(warning);
     listing
 }
 
-fn folder(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?.path();
-        if entry.is_file() && !is_companion(&entry) {
-            paths.push(entry);
+/// The clips of a folder, or else those of the folders in it.
+fn contents(path: &Path) -> std::io::Result<Contents> {
+    let mut contents = Contents::default();
+    let top = scan(path, &mut contents.others)?;
+    contents.folders = top.folders;
+    contents.clips = top
+        .files
+        .into_iter()
+        .map(|file| found(path, file))
+        .collect();
+    if contents.clips.is_empty() {
+        let mut seen = BTreeSet::new();
+        for folder in std::mem::take(&mut contents.folders) {
+            let class = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            let first = contents.clips.len();
+            descend(path, &folder, &mut seen, &mut contents)?;
+            for clip in &mut contents.clips[first..] {
+                clip.class.clone_from(&class);
+            }
         }
     }
-    paths.sort();
-    Ok(paths)
+    Ok(contents)
+}
+
+/// Adds the clips at any depth of `folder`, which links may lead to only once.
+fn descend(
+    root: &Path,
+    folder: &Path,
+    seen: &mut BTreeSet<(u64, u64)>,
+    contents: &mut Contents,
+) -> std::io::Result<()> {
+    let meta = fs::metadata(folder)?;
+    if !seen.insert((meta.dev(), meta.ino())) {
+        return Ok(());
+    }
+    let level = scan(folder, &mut contents.others)?;
+    let files = level.files.into_iter().map(|file| found(root, file));
+    contents.clips.extend(files);
+    for inner in level.folders {
+        descend(root, &inner, seen, contents)?;
+    }
+    Ok(())
+}
+
+fn found(root: &Path, path: PathBuf) -> Found {
+    let name = path.strip_prefix(root).unwrap_or(&path);
+    Found {
+        name: name.to_string_lossy().into_owned(),
+        class: None,
+        path,
+    }
+}
+
+/// One folder's clips and folders, by name.
+struct Level {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+fn scan(path: &Path, others: &mut Vec<PathBuf>) -> std::io::Result<Level> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        if is_companion(&entry) {
+            continue;
+        }
+        match fs::metadata(&entry) {
+            Ok(found) if found.is_file() => files.push(entry),
+            Ok(found) if found.is_dir() => folders.push(entry),
+            _ => others.push(entry),
+        }
+    }
+    files.sort();
+    folders.sort();
+    others.sort();
+    Ok(Level { files, folders })
 }
 
 fn is_companion(path: &Path) -> bool {
@@ -111,34 +267,30 @@ fn is_companion(path: &Path) -> bool {
         || NOTES.contains(&lower(path.file_stem()).as_str())
 }
 
-/// Gives each clip the label of its row.
-fn join(
-    paths: Vec<PathBuf>,
-    rows: &BTreeMap<String, String>,
-    classes: &[String],
-    table: &Path,
-) -> Listing {
-    let row = |path: &Path| rows.get(path.file_name()?.to_string_lossy().as_ref());
+/// Gives each clip the label of its class; `from` is what told the classes.
+fn join(clips: Vec<(PathBuf, Option<String>)>, classes: &[String], from: &Path) -> Listing {
     let mut labels = classes.to_vec();
     if labels.is_empty() {
-        let named: BTreeSet<_> = paths.iter().filter_map(|p| row(p)).collect();
-        labels = named.into_iter().cloned().collect();
+        let named: BTreeSet<_> = clips
+            .iter()
+            .filter_map(|(_, class)| class.clone())
+            .collect();
+        labels = named.into_iter().collect();
     }
-    let (mut unknown, mut bare) = (Vec::new(), 0);
-    let clips: Vec<_> = paths
-        .iter()
-        .map(|path| {
-            let class = row(path);
-            let index = class.and_then(|c| labels.iter().position(|l| l == c));
+    let (mut unknown, mut bare) = (BTreeSet::new(), 0);
+    let clips: Vec<_> = clips
+        .into_iter()
+        .map(|(path, class)| {
+            let index = class
+                .as_ref()
+                .and_then(|class| labels.iter().position(|label| label == class));
             match class {
                 None => bare += 1,
-                Some(class) if index.is_none() && !unknown.contains(class) => {
-                    unknown.push(class.clone());
-                }
+                Some(class) if index.is_none() => drop(unknown.insert(class)),
                 Some(_) => {}
             }
             Clip {
-                path: path.clone(),
+                path,
                 label: index.and_then(|i| u16::try_from(i).ok()),
             }
         })
@@ -147,14 +299,14 @@ fn join(
     if !unknown.is_empty() {
         warnings.push(format!(
             "{}: clips of the classes {} count as unlabelled, because the model does not know them",
-            table.display(),
-            unknown.join(", ")
+            from.display(),
+            unknown.into_iter().collect::<Vec<_>>().join(", ")
         ));
     }
     if bare > 0 && bare < clips.len() {
-        let (table, of) = (table.display(), clips.len());
+        let (from, of) = (from.display(), clips.len());
         warnings.push(format!(
-            "{table}: {bare} of {of} clips have no row and count as unlabelled"
+            "{from}: {bare} of {of} clips have no row and count as unlabelled"
         ));
     }
     if clips.iter().all(|clip| clip.label.is_none()) {
@@ -196,7 +348,11 @@ mod tests {
         fs::write(dir.path().join("nested/d.mp4"), "x").unwrap();
         let listing = list(dir.path(), &[]).unwrap();
         assert_eq!(names(&listing), ["a.y4m", "b.mp4", "c"]);
-        assert!(listing.labels.is_empty() && listing.warnings.is_empty());
+        assert!(listing.labels.is_empty());
+        let [warning] = &listing.warnings[..] else {
+            panic!("{:?}", listing.warnings)
+        };
+        assert!(warning.contains("1 folders beside"), "{warning}");
     }
 
     #[test]
@@ -220,6 +376,55 @@ mod tests {
         assert_eq!(
             (single.labels, single.clips[0].label),
             (vec!["run".into()], Some(0))
+        );
+    }
+
+    #[test]
+    fn a_folder_of_folders_is_labelled_by_their_names_at_any_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["run/deep", "walk", "none", ".git/objects"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        for file in [
+            "walk/b.y4m",
+            "run/deep/a.y4m",
+            "run/c.mkv",
+            "run/notes.txt",
+            ".git/objects/1",
+            "groups.csv",
+        ] {
+            fs::write(at(file), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(at("run"), at("run/again")).unwrap();
+        let listing = list(dir.path(), &["walk".into(), "run".into()]).unwrap();
+        assert_eq!(names(&listing), ["c.mkv", "a.y4m", "b.y4m"]);
+        let labels: Vec<_> = listing.clips.iter().map(|clip| clip.label).collect();
+        assert_eq!(labels, [Some(1), Some(1), Some(0)]);
+        assert!(listing.warnings.is_empty(), "{:?}", listing.warnings);
+        let unknown = list(dir.path(), &["walk".into()]).unwrap();
+        assert!(unknown.warnings[0].contains("classes run count as unlabelled"));
+        fs::write(at("labels.csv"), "file,class\nrun/deep/a.y4m,walk\n").unwrap();
+        let table = list(dir.path(), &["walk".into(), "run".into()]).unwrap();
+        let labels: Vec<_> = table.clips.iter().map(|clip| clip.label).collect();
+        assert_eq!(labels, [None, Some(0), None]);
+        assert_eq!(files(dir.path()).len(), 4);
+    }
+
+    #[test]
+    fn broken_links_and_pipes_in_a_folder_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.y4m"), "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("b.y4m")).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("c.y4m"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let listing = list(dir.path(), &[]).unwrap();
+        assert_eq!(names(&listing), ["a.y4m"]);
+        let [warning] = &listing.warnings[..] else {
+            panic!("{:?}", listing.warnings)
+        };
+        assert!(
+            warning.contains("2 entries") && warning.contains("b.y4m"),
+            "{warning}"
         );
     }
 

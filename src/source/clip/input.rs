@@ -1,12 +1,14 @@
 //! Bytes of a clip, read forward from a file or a pipe.
 //!
 //! Guarantees: a read from a pipe never waits past the caller's deadline and
-//! can be taken up again where it stopped; the bulk of a frame goes straight
+//! can be taken up again where it stopped, and never for long past the end of
+//! the run; the bulk of a frame goes straight
 //! from the kernel into the caller's slot. Not guaranteed: a file on a dead
 //! network mount blocks as the kernel blocks. Cost: one 16 KiB buffer, reused
 //! from clip to clip, and two system calls a frame.
 
 use crate::monotonic::now_ns;
+use crate::stop::Stop;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -15,6 +17,8 @@ use std::os::fd::AsFd;
 
 /// Bytes read ahead at once; headers and chunk marks are parsed in there.
 const BLOCK: usize = 16 * 1024;
+/// Longest wait before the run's request to end is looked at.
+const LOOK_UP_NS: u64 = 50_000_000;
 
 /// How far a read came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,9 @@ pub(super) struct Input {
     /// Longest wait for the first byte of a stretch, of a pipe.
     patience_ns: u64,
     waiting_since: Option<u64>,
+    /// A named pipe that may have no writer yet, and is waited for however long.
+    unwritten: bool,
+    stop: Option<Stop>,
     buf: Vec<u8>,
     start: usize,
     end: usize,
@@ -58,12 +65,26 @@ impl Input {
             len: meta.is_file().then_some(meta.len()),
             patience_ns,
             waiting_since: None,
+            unwritten: false,
+            stop: None,
             buf,
             start: 0,
             end: 0,
             offset: 0,
             to_skip: 0,
         })
+    }
+
+    /// Ends every wait once `stop` is raised.
+    pub(super) fn ended_by(mut self, stop: &Stop) -> Self {
+        self.stop = Some(stop.clone());
+        self
+    }
+
+    /// Waits for the first byte without an end to its patience.
+    pub(super) fn unwritten(mut self) -> Self {
+        self.unwritten = true;
+        self
     }
 
     /// The buffer, to be used by the next input.
@@ -215,18 +236,21 @@ impl Input {
         }
         loop {
             let now = now_ns();
-            let give_up = self
-                .waiting_since
-                .unwrap_or(now)
-                .saturating_add(self.patience_ns);
+            let waiting_since = self.waiting_since.unwrap_or(now);
+            let give_up = match self.unwritten {
+                true => u64::MAX,
+                false => waiting_since.saturating_add(self.patience_ns),
+            };
+            let look_up = now.saturating_add(LOOK_UP_NS);
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
             match poll(
                 &mut fds,
-                timeout(deadline_ns.min(give_up).saturating_sub(now)),
+                timeout(deadline_ns.min(give_up).min(look_up).saturating_sub(now)),
             ) {
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => {
                     self.waiting_since = None;
+                    self.unwritten = false;
                     return Ok(true);
                 }
                 Err(error) => return Err(error.into()),
@@ -238,6 +262,9 @@ impl Input {
             }
             if now >= deadline_ns {
                 return Ok(false);
+            }
+            if self.stop.as_ref().is_some_and(Stop::is_raised) {
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
     }

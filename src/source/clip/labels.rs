@@ -52,6 +52,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
         if file.is_empty() || class.is_empty() {
             return Err(format!("line {line} has an empty file or class"));
         }
+        let file = file.strip_prefix("./").unwrap_or(file);
         let before = classes.insert(file.to_string(), class.to_string());
         if before.is_some_and(|before| before != class) {
             return Err(format!("line {line} gives {file} a second class"));

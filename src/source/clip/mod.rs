@@ -43,13 +43,20 @@ mod y4m;
 pub use raw::RawLayout;
 pub use run::ClipSource;
 
-use std::path::PathBuf;
+use crate::stop::Stop;
+use std::path::{Path, PathBuf};
+
+/// Every file that a [`ClipSource`] of `path` reads, as far as it can be listed.
+#[must_use]
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    folder::files(path)
+}
 
 /// How a [`ClipSource`] reads and paces its clips.
 #[derive(Clone, Debug)]
 pub struct ClipOptions {
     /// Names of the classes, in the order that labels index; empty takes those
-    /// of `labels.csv`, sorted.
+    /// of `labels.csv` or of the folders, sorted.
     pub labels: Vec<String>,
     /// Times to play the file or folder; `None` plays on until stopped.
     pub passes: Option<u32>,
@@ -63,6 +70,8 @@ pub struct ClipOptions {
     pub ffmpeg: PathBuf,
     /// Longest wait for data of `ffmpeg`, or of a pipe, before it is given up.
     pub patience_ns: u64,
+    /// The run's request to end: no wait in here goes on for long after it.
+    pub stop: Stop,
 }
 
 impl Default for ClipOptions {
@@ -75,6 +84,7 @@ impl Default for ClipOptions {
             fallback_interval_ns: 40_000_000,
             ffmpeg: PathBuf::from("ffmpeg"),
             patience_ns: 10_000_000_000,
+            stop: Stop::new(),
         }
     }
 }

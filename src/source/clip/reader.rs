@@ -8,9 +8,10 @@ use super::input::Input;
 use super::raw::Raw;
 use super::y4m::{self, Y4m};
 use crate::tensor::{Frame, PixelFormat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Largest width or height that is believed.
@@ -21,6 +22,9 @@ pub(super) const MAX_FRAME_BYTES: usize = 256 << 20;
 
 /// The reason of a fault when a pipe stayed silent for too long.
 pub(super) const NO_DATA: &str = "no data came in time";
+
+/// The reason of a fault when the data ended within a frame.
+pub(super) const CUT: &str = "ends within a frame";
 
 /// What [`ClipReader::next_frame`] came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +114,23 @@ pub(super) fn checked_len(format: PixelFormat, width: u32, height: u32) -> Resul
     let sane = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
     let len = format.frame_len(width, height).filter(|_| sane);
     len.filter(|&len| len <= MAX_FRAME_BYTES).ok_or_else(|| {
+        let limit = match sane {
+            true => format!("{} MiB a frame", MAX_FRAME_BYTES >> 20),
+            false => format!("1x1 to {MAX_SIDE}x{MAX_SIDE}"),
+        };
         Fault::Broken(format!(
-            "a frame size of {width}x{height} is beyond the limit of {MAX_SIDE}x{MAX_SIDE} and {} MiB",
-            MAX_FRAME_BYTES >> 20
+            "its frame size of {width}x{height} is beyond the limit of {limit}"
         ))
     })
+}
+
+/// Opens `path` for reading, which does not wait for the writer of a named pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file)
 }
 
 /// A reader of any kind. An enum, so that the next clip of a folder costs no
@@ -152,7 +168,13 @@ impl Reader {
         if !kind.is_file() && !kind.is_fifo() {
             return Err(Fault::Broken("is neither a file nor a pipe".into()));
         }
-        let mut input = Input::new(File::open(path)?, options.patience_ns, spare)?;
+        let file = open(path)?;
+        let input = Input::new(file, options.patience_ns, spare)?.ended_by(&options.stop);
+        let mut input = if kind.is_fifo() {
+            input.unwritten()
+        } else {
+            input
+        };
         let fallback = Rate::from_interval(options.fallback_interval_ns);
         input.want(12, u64::MAX)?;
         if input.bytes().is_empty() {

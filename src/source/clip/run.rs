@@ -2,16 +2,13 @@
 
 use super::ClipOptions;
 use super::folder::{self, Clip};
-use super::reader::{ClipReader, Fault, Reader, Step};
-use crate::monotonic::now_ns;
+use super::reader::{CUT, ClipReader, Fault, Reader, Step};
+use crate::monotonic::{now_ns, sleep_until};
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
 use crate::telemetry::DropReason;
 use crate::tensor::{Slot, SlotPool};
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Most bytes that a slot is given ahead of its first frame: twice a 4K picture
 /// in RGB. Larger frames let their slots grow, so a size that a tiny file
@@ -121,9 +118,13 @@ impl ClipSource {
     /// Moves on to the next frame or event.
     fn step(&mut self, deadline_ns: u64) -> Event {
         loop {
+            if self.options.stop.is_raised() {
+                return Event::Pending;
+            }
             if self.reader.is_none() {
                 match self.open_next() {
                     Some(Ok(())) => {}
+                    Some(Err(_)) if self.options.stop.is_raised() => return Event::Pending,
                     Some(Err(Some(error))) => return Event::Damaged(error),
                     Some(Err(None)) => continue,
                     None => return Event::End,
@@ -148,6 +149,8 @@ impl ClipSource {
                     return Event::Undecodable;
                 }
                 Ok(Step::Frame | Step::End) => None,
+                // A wait that was broken off says nothing about the clip.
+                Err(_) if self.options.stop.is_raised() => return Event::Pending,
                 Err(fault) => Some(fault),
             };
             if let Some(error) = self.close(fault) {
@@ -219,7 +222,13 @@ impl ClipSource {
         let frames = self.place.clip_frames;
         Some(match fault {
             Fault::Io(source) if frames == 0 => SourceError::Io { path, source },
-            Fault::Broken(reason) if frames == 0 => SourceError::Undecodable { path, reason },
+            Fault::Broken(reason) if frames == 0 => SourceError::Undecodable {
+                path,
+                reason: match reason.as_str() {
+                    CUT => "ends within its first frame".into(),
+                    _ => reason,
+                },
+            },
             Fault::Io(source) => SourceError::Truncated {
                 path,
                 reason: source.to_string(),
@@ -245,6 +254,10 @@ impl ClipSource {
         place.sequence += 1;
         meta.clip = place.files.wrapping_sub(1);
         meta.label = self.clips[place.upcoming - 1].label;
+        if place.clip_frames == 0 {
+            let reader = self.reader.as_ref();
+            self.info.frame_interval_ns = reader.and_then(ClipReader::frame_interval_ns);
+        }
         place.clip_frames += 1;
         place.pass_frames += 1;
     }
@@ -285,16 +298,6 @@ impl ClipSource {
     }
 }
 
-/// Sleeps until `wake_ns` of the monotonic clock.
-fn sleep_until(wake_ns: u64) {
-    let wake = TimeSpec::from_duration(Duration::from_nanos(wake_ns));
-    while now_ns() < wake_ns {
-        let flags = ClockNanosleepFlags::TIMER_ABSTIME;
-        // A signal wakes us early; the loop looks at the clock again.
-        let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &wake);
-    }
-}
-
 impl FrameSource for ClipSource {
     fn info(&self) -> &SourceInfo {
         &self.info
@@ -307,11 +310,13 @@ impl FrameSource for ClipSource {
         self.early.clear();
         self.reported.fill(false);
         self.place = Place::default();
-        let sizes = self
-            .clips
-            .iter()
-            .map(|clip| Reader::peek(&clip.path, &self.options));
-        let largest = sizes.max().unwrap_or(0);
+        let mut largest = 0;
+        for clip in &self.clips {
+            if !wanted() {
+                return Ok(());
+            }
+            largest = largest.max(Reader::peek(&clip.path, &self.options));
+        }
         let (pool, free) = SlotPool::new(slots.max(1), largest.min(MAX_AHEAD));
         (self.pool, self.free) = (Some(pool), free);
         let first = loop {
@@ -331,7 +336,6 @@ impl FrameSource for ClipSource {
             slot.data.resize(len, 0);
         }
         self.ready = Some(first);
-        self.info.frame_interval_ns = self.reader.as_ref().and_then(ClipReader::frame_interval_ns);
         Ok(())
     }
 

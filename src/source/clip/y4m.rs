@@ -7,7 +7,7 @@
 //! go to `ffmpeg`. Interlaced frames are taken as they lie.
 
 use super::input::{Got, Input};
-use super::reader::{ClipReader, Fault, Rate, Step, checked_len};
+use super::reader::{CUT, ClipReader, Fault, Rate, Step, checked_len};
 use crate::tensor::{Colour, Frame, PixelFormat, Range};
 use std::str::FromStr;
 
@@ -148,7 +148,7 @@ impl Y4m {
             Got::All => {}
             Got::Pending => return Ok(Step::Pending),
             Got::End if self.input.bytes().is_empty() => return Ok(Step::End),
-            Got::End => return Err(Fault::Broken("ends within a frame".into())),
+            Got::End => return Err(Fault::Broken(CUT.into())),
         }
         if !self.input.bytes().starts_with(FRAME) {
             return Err(Fault::Broken(format!(
@@ -182,7 +182,7 @@ impl ClipReader for Y4m {
             },
         };
         if filled == 0 && self.input.lacks(self.head.len as u64) {
-            return Err(Fault::Broken("ends within a frame".into()));
+            return Err(Fault::Broken(CUT.into()));
         }
         frame.data.resize(self.head.len, 0);
         let got = self.input.fill(&mut frame.data, &mut filled, deadline_ns)?;
@@ -190,7 +190,7 @@ impl ClipReader for Y4m {
         match got {
             Got::All => {}
             Got::Pending => return Ok(Step::Pending),
-            Got::End => return Err(Fault::Broken("ends within a frame".into())),
+            Got::End => return Err(Fault::Broken(CUT.into())),
         }
         let meta = &mut frame.meta;
         (meta.width, meta.height) = (self.head.width, self.head.height);

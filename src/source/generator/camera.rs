@@ -17,12 +17,9 @@
 //! after [`start`](FrameSource::start).
 
 use super::rolling::{Film, Rolling};
-use crate::monotonic::now_ns;
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
 use crate::tensor::{PixelFormat, Slot, SlotPool};
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What the camera shows and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,16 +180,6 @@ fn check(options: &CameraOptions) -> Result<(), CameraError> {
 )]
 pub(super) fn instant_ns(number: u64, fps: f64) -> u64 {
     (number as f64 * 1e9 / fps).round() as u64
-}
-
-/// Sleeps until `due_ns` of [`now_ns`], through signals.
-pub(super) fn sleep_until(due_ns: u64) {
-    let due = Duration::from_nanos(due_ns).into();
-    while now_ns() < due_ns {
-        let flags = ClockNanosleepFlags::TIMER_ABSTIME;
-        // An interrupted sleep is taken up again by the loop.
-        let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &due);
-    }
 }
 
 #[cfg(test)]

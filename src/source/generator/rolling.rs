@@ -1,10 +1,10 @@
 //! The running [`Generator`](super::Generator): pacing, slots and gaps, and the
 //! film that it shows.
 
-use super::camera::{CameraOptions, instant_ns, sleep_until};
+use super::camera::{CameraOptions, instant_ns};
 use super::yuv::convert;
 use super::{Painter, Script};
-use crate::monotonic::now_ns;
+use crate::monotonic::{now_ns, sleep_until};
 use crate::source::Next;
 use crate::tensor::{Colour, Frame, FrameMeta, Slot};
 use std::collections::BTreeMap;

@@ -74,7 +74,7 @@ pub fn map(node: &Node, buf_type: BufType, index: u32) -> io::Result<Vec<Arc<Map
 }
 
 /// Where the surfaces of a raw format lie: (plane, first byte, bytes a row).
-type Place = (usize, usize, usize);
+pub type Place = (usize, usize, usize);
 
 /// Where the driver puts the surfaces of its format; `None` where that makes no
 /// sense.

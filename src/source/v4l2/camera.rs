@@ -10,7 +10,7 @@ use super::stream::{Stream, StreamError, Taken};
 use crate::monotonic::now_ns;
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
 use crate::telemetry::DropReason;
-use crate::tensor::{Slot, SlotPool};
+use crate::tensor::{PoolId, Slot};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -100,7 +100,7 @@ pub struct Camera {
     /// Frames that may be downstream.
     slots: usize,
     /// Those that are, by the pool of their stream.
-    downstream: Vec<(SlotPool, usize)>,
+    downstream: Vec<(PoolId, usize)>,
     /// Number of the first frame of the current stream.
     first: u64,
     clip: u32,
@@ -201,7 +201,7 @@ impl Camera {
             _ => format!("{} ({})", identity.card, path.display()),
         };
         self.downstream.retain(|&(_, count)| count > 0);
-        self.downstream.push((stream.pool().clone(), 0));
+        self.downstream.push((stream.pool().id(), 0));
         self.info.frame_interval_ns = stream.agreed().interval_ns;
         self.started = true;
     }
@@ -381,7 +381,8 @@ impl FrameSource for Camera {
     }
 
     fn release(&mut self, slot: Slot) {
-        if let Some((_, count)) = self.downstream.iter_mut().find(|d| slot.is_of(&d.0)) {
+        let pool = slot.pool_id();
+        if let Some((_, count)) = self.downstream.iter_mut().find(|d| d.0 == pool) {
             *count = count.saturating_sub(1);
         }
         if let State::Streaming(stream) = &mut self.state

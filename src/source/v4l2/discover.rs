@@ -235,14 +235,14 @@ pub fn select(selector: &Selector, known: Option<&Identity>) -> Result<(Node, Fo
                 SelectError::Absent("no such device".to_owned())
             }
             NotACamera::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                SelectError::Wrong(
-                    "permission denied; add the user to the group video (usermod -aG video USER)"
-                        .to_owned(),
-                )
+                SelectError::Wrong(FORBIDDEN.to_owned())
             }
             other => SelectError::Wrong(other.to_string()),
         }),
-        Selector::Any => reopen(cameras().first(), "there is no camera"),
+        Selector::Any => match cameras().first() {
+            None if forbidden() => Err(SelectError::Wrong(FORBIDDEN.to_owned())),
+            first => reopen(first, "there is no camera"),
+        },
         Selector::Name(name) => {
             let mut called = cameras();
             called.retain(|found| is_called(found, name));
@@ -261,6 +261,18 @@ pub fn select(selector: &Selector, known: Option<&Identity>) -> Result<(Node, Fo
             )
         }
     }
+}
+
+const FORBIDDEN: &str =
+    "permission denied; add the user to the group video (usermod -aG video USER)";
+
+/// Whether there are nodes that we may not open.
+fn forbidden() -> bool {
+    let denied = |path: PathBuf| match open(&path) {
+        Err(NotACamera::Io(error)) => error.kind() == io::ErrorKind::PermissionDenied,
+        _ => false,
+    };
+    nodes().into_iter().any(denied)
 }
 
 /// The camera seen before: by its path first, which is most often right.

@@ -127,15 +127,18 @@ const SRGB: u32 = 8;
 #[must_use]
 pub fn colour(format: &DriverFormat) -> Colour {
     let [space, encoding, quantisation, transfer] = format.colour;
-    let rgb = matches!(
-        CameraFormat::of(FourCc(format.fourcc)).and_then(CameraFormat::pixels),
-        Some(PixelFormat::Rgb24 | PixelFormat::Bgr24)
+    let pixels = CameraFormat::of(FourCc(format.fourcc)).and_then(CameraFormat::pixels);
+    // Sensors without colour deliver what they measure, from 0 to 255: there the
+    // kernel's default macro does not describe what drivers do.
+    let full = matches!(
+        pixels,
+        Some(PixelFormat::Rgb24 | PixelFormat::Bgr24 | PixelFormat::Gray8)
     );
     Colour {
         range: match quantisation {
             1 => Range::Full,
             2 => Range::Limited,
-            _ if rgb || space == JPEG => Range::Full,
+            _ if full || space == JPEG => Range::Full,
             _ => Range::Limited,
         },
         matrix: matrix(space, encoding),
@@ -210,6 +213,7 @@ mod tests {
             (b"YUYV", 7, Range::Full, Matrix::Bt601, Srgb),
             (b"YUYV", 8, Range::Limited, Matrix::Bt601, Srgb),
             (b"RGB3", 8, Range::Full, Matrix::Bt601, Srgb),
+            (b"GREY", 8, Range::Full, Matrix::Bt601, Srgb),
             (b"NV12", 10, Range::Limited, Matrix::Bt2020, Bt709),
             (b"NV12", 12, Range::Limited, Matrix::Bt709, DciP3),
         ];

@@ -27,6 +27,7 @@ mod raw {
     nix::ioctl_readwrite!(qbuf, b'V', 15, abi::Buffer);
     nix::ioctl_readwrite!(dqbuf, b'V', 17, abi::Buffer);
     nix::ioctl_write_ptr!(streamon, b'V', 18, u32);
+    nix::ioctl_write_ptr!(streamoff, b'V', 19, u32);
     nix::ioctl_readwrite!(g_parm, b'V', 21, abi::StreamParm);
     nix::ioctl_readwrite!(s_parm, b'V', 22, abi::StreamParm);
     nix::ioctl_readwrite!(g_ctrl, b'V', 27, abi::Control);
@@ -330,7 +331,14 @@ impl Node {
         Ok(Some(frame))
     }
 
-    /// Starts the flow of frames. It ends when the node is closed.
+    /// Ends the flow of frames; the driver has no buffers then.
+    pub fn stream_off(&self, buf_type: BufType) -> nix::Result<()> {
+        let kind = buf_type as u32;
+        // SAFETY: the call reads one number.
+        again(|| unsafe { raw::streamoff(self.fd(), &raw const kind) })
+    }
+
+    /// Starts the flow of frames.
     pub fn stream_on(&self, buf_type: BufType) -> nix::Result<()> {
         let kind = buf_type as u32;
         // SAFETY: the call reads one number.

@@ -11,7 +11,7 @@
 //! the slots that are still under way keep their memory.
 
 use super::abi::{self, BufType};
-use super::buffers::{self, Mapping, least_bytes, lend, places};
+use super::buffers::{self, Mapping, Place, least_bytes, lend, places};
 use super::discover::Found;
 use super::formats::CameraFormat;
 use super::gaps::{Follower, Gaps, Stamp};
@@ -124,8 +124,12 @@ pub struct Stream {
 /// Where the slots are while nobody downstream has them.
 #[derive(Debug)]
 enum Store {
-    /// Slot `i` is lent buffer `i`; `None` while it is downstream.
-    Lent(Vec<Option<Slot>>),
+    /// Slot `i` is lent buffer `i`; `None` while it is downstream. Each surface
+    /// has its place in the buffer.
+    Lent {
+        slots: Vec<Option<Slot>>,
+        places: Vec<Place>,
+    },
     /// Buffers are decoded into slots of their own.
     Decoded {
         buffers: Vec<Arc<Mapping>>,
@@ -195,7 +199,8 @@ impl Stream {
                 slot.meta = meta(&agreed);
                 slot.surfaces().ok_or(StreamError::TooSmall)?;
             }
-            (pool, Store::Lent(slots.into_iter().map(Some).collect()))
+            let slots = slots.into_iter().map(Some).collect();
+            (pool, Store::Lent { slots, places })
         };
         Ok(Self {
             node,
@@ -335,19 +340,20 @@ impl Stream {
             self.queue(buffer.index)?;
             return Ok(Taken::Nothing);
         }
-        self.hand_out(buffer, taken_ns)
+        self.hand_out(buffer, taken_ns, gaps)
     }
 
     fn is_short(&self, buffer: &Dequeued) -> bool {
         let used = buffer.bytesused.iter().map(|&used| used as usize);
-        let moved = buffer.data_offset.iter().any(|&offset| offset != 0);
-        let compressed = matches!(self.store, Store::Decoded { .. });
-        (moved && !compressed)
-            || used.zip(self.least).any(|(used, least)| used < least)
-            || buffer.bytesused[0] == 0
+        used.zip(self.least).any(|(used, least)| used < least) || buffer.bytesused[0] == 0
     }
 
-    fn hand_out(&mut self, buffer: &Dequeued, taken_ns: u64) -> Result<Taken, StreamError> {
+    fn hand_out(
+        &mut self,
+        buffer: &Dequeued,
+        taken_ns: u64,
+        gaps: &mut Gaps,
+    ) -> Result<Taken, StreamError> {
         let sequence = self.steps - 1;
         let stamp = |frame: &mut Frame| {
             frame.meta.sequence = sequence;
@@ -355,9 +361,15 @@ impl Stream {
             frame.meta.label = None;
         };
         match &mut self.store {
-            Store::Lent(slots) => {
+            Store::Lent { slots, places } => {
                 let slot = slots.get_mut(buffer.index as usize).and_then(Option::take);
                 let mut slot = slot.ok_or(StreamError::Poll)?;
+                if !lies_within(&mut slot, places, &buffer.data_offset) {
+                    slots[buffer.index as usize] = Some(slot);
+                    gaps.short += 1;
+                    self.queue(buffer.index)?;
+                    return Ok(Taken::Nothing);
+                }
                 stamp(&mut slot);
                 slot.meta.captured_ns = self.heard_ns;
                 Ok(Taken::Frame(slot))
@@ -396,7 +408,7 @@ impl Stream {
                 free.push(slot);
                 Ok(())
             }
-            Store::Lent(slots) => {
+            Store::Lent { slots, .. } => {
                 let index = slot.index();
                 slots[index] = Some(slot);
                 self.queue(u32::try_from(index).unwrap_or(u32::MAX))
@@ -415,9 +427,24 @@ impl Drop for Stream {
     /// Frees the queue at once: a mapping that is under way downstream would keep
     /// the file open, and with it the device busy.
     fn drop(&mut self) {
-        // A device that has gone has nothing to free.
+        // A device that has gone has nothing to stop or free.
+        let _ = self.node.stream_off(self.buf_type());
         let _ = self.node.request_buffers(self.buf_type(), 0);
     }
+}
+
+/// Points a slot at the samples, which the driver may have put behind a header;
+/// false where that does not leave room for a picture.
+fn lies_within(slot: &mut Slot, places: &[Place], headers: &[u32; abi::MAX_PLANES]) -> bool {
+    let Some(lent) = &mut slot.lent else {
+        return false;
+    };
+    let mut surfaces = places.iter().enumerate();
+    let moved = surfaces.all(|(index, &(plane, offset, _))| {
+        let header = headers.get(plane).map_or(0, |&header| header as usize);
+        lent.begin_at(index, header.saturating_add(offset))
+    });
+    moved && slot.surfaces().is_some()
 }
 
 /// What all frames of a stream have in common.

@@ -6,19 +6,6 @@ use crate::engine::bundle::Fit;
 use crate::tensor::{Colour, Matrix, Range};
 use proptest::prelude::*;
 
-const FORMATS: [PixelFormat; 10] = [
-    PixelFormat::Gray8,
-    PixelFormat::Rgb24,
-    PixelFormat::Bgr24,
-    PixelFormat::Yuyv,
-    PixelFormat::Uyvy,
-    PixelFormat::Nv12,
-    PixelFormat::Nv16,
-    PixelFormat::I420,
-    PixelFormat::I422,
-    PixelFormat::I444,
-];
-
 fn input(width: usize, height: usize, fit: Fit) -> InputSpec {
     InputSpec {
         width,
@@ -230,7 +217,7 @@ fn assert_matches(frame: &Frame, input: &InputSpec) {
 }
 
 fn any_format() -> impl Strategy<Value = PixelFormat> {
-    prop::sample::select(&FORMATS[..])
+    prop::sample::select(&PixelFormat::ALL[..])
 }
 
 fn any_colour() -> impl Strategy<Value = Colour> {
@@ -292,7 +279,7 @@ proptest! {
 
 #[test]
 fn odd_and_extreme_sizes_convert_in_every_format() {
-    for format in FORMATS {
+    for format in PixelFormat::ALL {
         for (width, height) in [(1, 1), (1, 97), (301, 1), (2, 3), (95, 97)] {
             for fit in [Fit::Crop, Fit::Stretch] {
                 let frame = noisy(format, width, height, Colour::default(), 3);
@@ -396,7 +383,7 @@ fn frames_that_change_size_and_format_convert_as_if_alone() {
     let mut converter = Converter::new(&input);
     let mut tensor = vec![0.0; converter.tensor_len()];
     for round in 0..2 {
-        for format in FORMATS {
+        for format in PixelFormat::ALL {
             for (width, height) in [(33, 20), (8, 50)] {
                 let frame = noisy(format, width, height, Colour::default(), round);
                 converter.convert(&frame, &mut tensor).unwrap();
@@ -451,7 +438,7 @@ fn lent(frame: &Frame, before: usize, padding: usize) -> Frame {
 
 #[test]
 fn a_driver_s_strides_and_planes_make_no_difference() {
-    for format in FORMATS {
+    for format in PixelFormat::ALL {
         let packed = noisy(format, 33, 17, Colour::default(), 5);
         let input = input(12, 10, Fit::Crop);
         let want = convert(&packed, &input);

@@ -11,7 +11,7 @@
 mod head;
 
 use super::input::{Got, Input};
-use super::reader::{ClipReader, Fault, Step, checked_len};
+use super::reader::{CUT, ClipReader, Fault, Step, checked_len};
 use crate::tensor::{Colour, Frame, PixelFormat};
 use head::{
     Cursor, FLAG_CHECKSUM, FLAG_CODED, FLAG_CODED_PTS, FLAG_HEADER_IDX, FLAG_INVALID,
@@ -271,7 +271,7 @@ impl ClipReader for Nut {
         match got {
             Got::All => {}
             Got::Pending => return Ok(Step::Pending),
-            Got::End => return Err(Fault::Broken("ends within a frame".into())),
+            Got::End => return Err(Fault::Broken(CUT.into())),
         }
         self.filled = None;
         let meta = &mut frame.meta;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::monotonic::{now_ns, sleep_until};
 use crate::source::generator::Script;
 
 fn camera(options: CameraOptions) -> Generator {
@@ -21,17 +22,7 @@ fn frame(camera: &mut Generator) -> Slot {
 
 #[test]
 fn every_format_fills_its_frame_and_says_so() {
-    for format in [
-        PixelFormat::Gray8,
-        PixelFormat::Rgb24,
-        PixelFormat::Bgr24,
-        PixelFormat::Yuyv,
-        PixelFormat::Uyvy,
-        PixelFormat::Nv12,
-        PixelFormat::I420,
-        PixelFormat::I422,
-        PixelFormat::I444,
-    ] {
+    for format in PixelFormat::ALL {
         let mut generator = Generator::new(CameraOptions {
             width: 33,
             height: 17,

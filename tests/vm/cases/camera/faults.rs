@@ -7,6 +7,8 @@ use crate::guest::camera::{DEVICE, DRIVER, Vivid};
 use crate::guest::process::e4;
 use crate::guest::{bind, unbind};
 use anyhow::{Context, Result, ensure};
+use e4::source::FrameSource;
+use e4::source::v4l2::Camera;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ pub const CASES: &[Case] = &[
     Case::new("camera_fault_unbind_bind", unbind_bind),
     Case::new("camera_fault_other_number", other_number),
     Case::new("camera_fault_sequence_wrap", sequence_wrap),
+    Case::new("camera_fault_timestamp_wrap", timestamp_wrap),
+    Case::new("camera_follows_its_source", source_change),
     Case::new("camera_fault_second_opener", second_opener),
     Case::new("camera_fault_busy_at_start", busy_at_start),
     Case::new("camera_fault_gone_at_start", gone_at_start),
@@ -227,6 +231,51 @@ fn sequence_wrap() -> Outcome {
     watch.stop()
 }
 
+/// Stamps that begin near the end of 63 bits, or of 31 bits of seconds: no time of
+/// ours, so the time of the dequeue stands in, and the jump is counted once. (The
+/// case that streams a minute goes over the end.)
+fn timestamp_wrap() -> Outcome {
+    let vivid = Vivid::load(&[])?;
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        let kind = i64::try_from(round % 2)? + 1;
+        vivid.set("wrap_timestamp", kind)?;
+        let began = Instant::now();
+        let watch = Watch::start(options(&vivid.node, "yuyv"));
+        times.push(watch.frames(1)? - began);
+        watch.frames(20)?;
+        ensure!(
+            watch.gaps("timestamp_jump") > 0,
+            "kind {kind} was not noticed"
+        );
+        let now = e4::monotonic::now_ns();
+        let history = watch.history();
+        let ours = history.iter().all(|&(_, time)| time <= now);
+        ensure!(ours, "a time that is not of our clock");
+        rises(&history)?;
+        watch.stop()?;
+    }
+    within_two_seconds("stamps that wrap", times)
+}
+
+/// A source whose signal changes is negotiated with anew.
+fn source_change() -> Outcome {
+    let vivid = Vivid::load(&["input_types=0x3"])?;
+    let watch = Watch::start(options(&vivid.node, "yuyv"));
+    watch.frames(3)?;
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        let began = Instant::now();
+        vivid.set("dv_timings_signal_mode", i64::try_from((round + 1) % 2)?)?;
+        let lost = watch.said_after("picture's size has changed", began)?;
+        let back = watch.said_after("streams again", lost)?;
+        times.push(watch.frame_after(back)? - lost);
+        watch.frames(3)?;
+    }
+    watch.stop()?;
+    within_two_seconds("a change of the source", times)
+}
+
 fn second_opener() -> Outcome {
     let vivid = Vivid::load(&[])?;
     let watch = Watch::start(options(&vivid.node, "yuyv"));
@@ -234,16 +283,38 @@ fn second_opener() -> Outcome {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let other = vivid.ctl(&["--stream-mmap", "--stream-count=1", "--stream-to=/dev/null"]);
-        ensure!(other.is_err(), "two programs stream from one camera");
+        let mut wanted = options(&vivid.node, "yuyv");
+        wanted.wait_ns = 0;
+        let other = Camera::new(wanted).start(2, &|| true);
+        let words = other.err().context("two stream from one camera")?;
+        ensure!(words.to_string().contains("in use"), "{words}");
         times.push(watch.frame_after(began)? - began);
     }
+    let refused = opener(&vivid.node.to_string_lossy())?;
+    println!("{}", refused.trim());
+    let pid = format!("process {} (", std::process::id());
+    ensure!(refused.contains(&pid), "{pid} is not named");
     ensure!(
         watch.gaps("interruption") == 0,
         "the second opener disturbed us"
     );
     watch.stop()?;
     within_two_seconds("a second opener", times)
+}
+
+/// What `e4 run` says of a camera that it cannot have.
+fn opener(node: &str) -> Result<String> {
+    let said = e4(&["run", "--source", "camera", "--device", node])
+        .args(["--camera-wait=0", "--frames=1"])
+        .args(["--bundle", "/engines/tiny-e2"])
+        .output()?;
+    let words = String::from_utf8_lossy(&said.stderr).into_owned();
+    let code = said.status.code();
+    ensure!(
+        !words.contains("in use") || code == Some(2),
+        "exit code {code:?}"
+    );
+    Ok(words)
 }
 
 /// The other way round: somebody else has the camera first.
@@ -255,30 +326,14 @@ fn busy_at_start() -> Outcome {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let refused = || {
-        e4(&[
-            "run",
-            "--source",
-            "camera",
-            "--device",
-            &node,
-            "--camera-wait=0",
-        ])
-        .args(["--bundle", "/engines/tiny-e2"])
-        .output()
-    };
     let began = Instant::now();
     let words = loop {
-        let said = refused()?;
-        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        let words = opener(&node)?;
         if words.contains("in use") {
-            ensure!(said.status.code() == Some(2), "exit code {}", said.status);
             break words;
         }
-        ensure!(
-            began.elapsed() < Duration::from_secs(30),
-            "never busy: {words}"
-        );
+        let waited = began.elapsed();
+        ensure!(waited < Duration::from_secs(30), "never busy: {words}");
     };
     println!("{}", words.trim());
     let pid = format!("process {} (", holder.id());

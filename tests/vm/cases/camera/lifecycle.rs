@@ -1,5 +1,6 @@
 //! Starts, stops, long runs, and what is left behind.
 
+use super::counting::allocations;
 use super::watch::{Watch, options};
 use crate::case::{Case, Outcome, Tier};
 use crate::guest::camera::Vivid;
@@ -21,7 +22,11 @@ pub const CASES: &[Case] = &[
     Case::new("camera_gives_controls_back", controls),
     Case::new("camera_is_found_by_name_and_bus", names),
     Case::new("camera_refuses_what_is_not_offered", not_offered),
-    Case::new("camera_streams_a_minute", || flat(Duration::from_secs(60))).limit_s(120),
+    Case::new("camera_allocates_nothing", allocates_nothing),
+    Case::new("camera_streams_a_minute", || flat(Duration::from_secs(60)))
+        .limit_s(120)
+        .only("x86_64"),
+    Case::new("camera_streams_on", || flat(Duration::from_secs(20))).only("aarch64"),
     Case::new("camera_soak", || flat(Duration::from_secs(600)))
         .limit_s(700)
         .tier(Tier::Soak),
@@ -196,6 +201,31 @@ fn not_offered() -> Outcome {
     let refused = Camera::new(options(&vivid.node, "mjpg")).start(2, &|| true);
     let words = refused.err().context("vivid has no MJPG")?.to_string();
     ensure!(words.contains("YUYV"), "{words}");
+    Ok(())
+}
+
+/// After a few frames, taking and giving back allocates nothing, corrupt frames
+/// and gaps included.
+fn allocates_nothing() -> Outcome {
+    for (format, parameters) in [("yuyv", &[][..]), ("nv12m", &["multiplanar=2"])] {
+        let vivid = Vivid::load(parameters)?;
+        vivid.set("percentage_of_dropped_buffers", 20)?;
+        let mut camera = Camera::new(options(&vivid.node, format));
+        camera.start(4, &|| true)?;
+        take(&mut camera, 10)?;
+        vivid.set("inject_v4l2_buf_flag_error", 1)?;
+        let before = allocations();
+        take(&mut camera, 100)?;
+        let made = allocations() - before;
+        println!(
+            "{format}: {made} allocations in 100 frames; {:?}",
+            camera.gaps()
+        );
+        ensure!(made == 0, "{format}: {made} allocations");
+        ensure!(camera.gaps().contains_key("error"), "no corrupt frame came");
+        drop(camera);
+        crate::guest::unload("vivid")?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Our camera source against the kernel's virtual camera.
 
+mod counting;
 mod faults;
 mod lifecycle;
 mod listing;

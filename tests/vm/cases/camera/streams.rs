@@ -1,9 +1,11 @@
 //! Frames through the whole pipeline, held against the kernel's own trace.
 
+use super::watch::within_two_seconds;
 use crate::case::{Case, Outcome};
-use crate::guest::camera::Vivid;
+use crate::guest::camera::{DEVICE, DRIVER, Vivid};
 use crate::guest::process::e4;
 use crate::guest::trace::{Trace, field};
+use crate::guest::{bind, unbind, until};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::{Child, Stdio};
@@ -11,6 +13,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 pub const CASES: &[Case] = &[
+    Case::new("camera_outlives_unplugging", outlives_its_camera),
     Case::new("camera_640x480_yuyv", || run("yuyv", (640, 480), &[])),
     Case::new("camera_1280x720_yuyv", || run("yuyv", (1280, 720), &[])),
     Case::new("camera_640x480_nv12", || run("nv12", (640, 480), &[])),
@@ -23,6 +26,8 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
+/// Longest wait for anything, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 const FRAMES: u64 = 200;
 const SUMMARY: &str = "/tmp/summary.json";
 const LINES: &str = "/tmp/lines.json";
@@ -33,16 +38,79 @@ fn run(format: &str, (width, height): (u32, u32), parameters: &[&str]) -> Outcom
     let trace = Trace::start("v4l2/v4l2_dqbuf", 2048)?;
     let mut child = start(&vivid, format, width, height)?;
     inject_errors(&vivid, &trace, &mut child)?;
-    let status = child.wait()?;
-    ensure!(status.success(), "e4 run ended with {status}");
+    let (summary, lines, _) = end(child)?;
     let events = trace.events()?;
     drop(trace);
-    let summary: Value = serde_json::from_str(&crate::guest::read(SUMMARY)?)?;
-    let lines: Vec<Value> = crate::guest::read(LINES)?
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<serde_json::Result<_>>()?;
     check(&events, &summary, &lines)
+}
+
+/// Waits for the end of a run: its summary, its lines, and what it said.
+fn end(child: Child) -> Result<(Value, Vec<Value>, String)> {
+    let ended = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    ensure!(ended.status.success(), "e4 run: {}: {said}", ended.status);
+    let lines = crate::guest::read(LINES)?;
+    let lines: serde_json::Result<_> = lines.lines().map(serde_json::from_str).collect();
+    Ok((
+        serde_json::from_str(&crate::guest::read(SUMMARY)?)?,
+        lines?,
+        said,
+    ))
+}
+
+/// A run outlives its camera: it says so once, goes on when the camera is back
+/// (within two seconds, the median of five), and accounts for every frame.
+fn outlives_its_camera() -> Outcome {
+    let vivid = Vivid::load(&[])?;
+    let mut child = start(&vivid, "yuyv", 640, 480)?;
+    let written = || std::fs::metadata(LINES).map_or(0, |file| file.len());
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let before = written();
+        until("results", PATIENCE, || written() > before)?;
+        unbind(DRIVER, DEVICE)?;
+        sleep(Duration::from_millis(300));
+        let before = written();
+        bind(DRIVER, DEVICE)?;
+        times.push(until("results", PATIENCE, || written() > before)?);
+        ensure!(child.try_wait()?.is_none(), "the run ended with its camera");
+    }
+    let (summary, lines, said) = end(child)?;
+    let counted = |words: &str| said.lines().filter(|line| line.contains(words)).count();
+    println!("{}", said.trim());
+    ensure!(counted("stream is lost") == 5, "each loss is said once");
+    ensure!(counted("streams again") == 5, "each return is said once");
+    let (captured, results, dropped) = frames(&summary)?;
+    ensure!(
+        captured == FRAMES && captured == results + dropped,
+        "{captured} captured"
+    );
+    ensure!(lines.len() as u64 == results, "{} lines", lines.len());
+    ensure!(
+        gap(&summary, "interruption") == 5,
+        "{:?}",
+        summary["source_gaps"]
+    );
+    within_two_seconds("an unplugged camera, through the whole pipeline", times)
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+fn gap(summary: &Value, kind: &str) -> u64 {
+    count(&summary["source_gaps"][kind])
+}
+
+/// Frames captured, those with a result, and those dropped.
+fn frames(summary: &Value) -> Result<(u64, u64, u64)> {
+    let frames = &summary["frames"];
+    let dropped = frames["dropped"].as_object().context("no drops")?;
+    Ok((
+        count(&frames["captured"]),
+        count(&frames["results"]),
+        dropped.values().map(count).sum(),
+    ))
 }
 
 fn start(vivid: &Vivid, format: &str, width: u32, height: u32) -> Result<Child> {
@@ -52,9 +120,11 @@ fn start(vivid: &Vivid, format: &str, width: u32, height: u32) -> Result<Child> 
         .args(["--camera-width", &width.to_string()])
         .args(["--camera-height", &height.to_string()])
         .args(["--bundle", "/engines/tiny-e2", "--sample=false"])
+        .args(["--status", "never"])
         .args(["--frames", &FRAMES.to_string()])
         .args(["--summary", SUMMARY, "--output", LINES])
-        .stdout(Stdio::inherit())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn();
     Ok(child?)
 }
@@ -108,16 +178,8 @@ fn traced(events: &[String]) -> Result<Traced> {
 
 fn check(events: &[String], summary: &Value, lines: &[Value]) -> Outcome {
     let traced = traced(events)?;
-    let frames = &summary["frames"];
-    let count = |value: &Value| value.as_u64().unwrap_or(0);
-    let gap = |kind: &str| count(&summary["source_gaps"][kind]);
-    let dropped: u64 = frames["dropped"]
-        .as_object()
-        .context("no drops")?
-        .values()
-        .map(count)
-        .sum();
-    let (captured, results) = (count(&frames["captured"]), count(&frames["results"]));
+    let (captured, results, dropped) = frames(summary)?;
+    let gap = |kind: &str| gap(summary, kind);
     println!(
         "{captured} captured, {results} results, {dropped} dropped; kernel: {} dequeued, {} lost, {} back, {} corrupt",
         events.len(),

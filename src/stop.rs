@@ -1,6 +1,8 @@
 //! Asking a run to end, and telling a stalled stage from an idle one and from one
 //! that waits for the reader of the results.
 //!
+//! Below the pipeline, for sources and outputs to look at.
+//!
 //! Guarantees: a [`Stop`] can be raised from any thread, a signal handler's
 //! included, and is seen by the capture stage within its longest wait; the other
 //! stages end because the hand-off before them closes. Costs one relaxed load
