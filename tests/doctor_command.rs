@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Output;
-use support::{rights, without};
+use support::{rights, watchdog, without};
 
 /// Everything asked for, nothing done without.
 const STRICT: &[&str] = &["--rt-class", "fifo", "--on-error", "strict"];
@@ -21,7 +21,7 @@ fn doctor(words: &[&str], lost: &[rights::Right]) -> Output {
     if !words.contains(&"--bundle") {
         command.arg("--bundle").arg(bundle);
     }
-    command.output().unwrap()
+    watchdog::finished(move || command.output().unwrap())
 }
 
 fn states(output: &Output) -> BTreeMap<String, String> {
@@ -104,7 +104,8 @@ fn a_core_a_clip_and_a_bundle_that_are_not_there_are_named_alone() {
             run.arg("--bundle")
                 .arg(support::repository("engines/tiny-e2"));
         }
-        assert_eq!(run.output().unwrap().status.code(), Some(2), "{words:?}");
+        let ended = watchdog::finished(move || run.output().unwrap());
+        assert_eq!(ended.status.code(), Some(2), "{words:?}");
     }
 }
 

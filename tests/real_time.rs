@@ -17,7 +17,7 @@ use std::fs;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 use support::rights::{self, Right};
-use support::{repository, without};
+use support::{repository, watchdog, without};
 
 /// An endless run, in real time.
 fn start(words: &[&str], lost: &[Right]) -> Child {
@@ -31,11 +31,15 @@ fn start(words: &[&str], lost: &[Right]) -> Child {
     command.spawn().unwrap()
 }
 
+fn ended(child: Child) -> Output {
+    watchdog::finished(move || child.wait_with_output().unwrap())
+}
+
 fn end(child: Child) -> Output {
     let pid = Pid::from_raw(child.id().try_into().unwrap());
     // It may have ended by itself, which the test then sees.
     let _ = kill(pid, Signal::SIGINT);
-    child.wait_with_output().unwrap()
+    ended(child)
 }
 
 /// Name, policy and priority of every thread of a process.
@@ -131,7 +135,7 @@ fn strict_ends_before_the_first_frame_and_names_the_right_and_warn_says_it_once(
         (rights::IPC_LOCK, "CAP_IPC_LOCK"),
     ] {
         let strict = start(&[&words[..], &["--on-error", "strict"]].concat(), &[right]);
-        let output = strict.wait_with_output().unwrap();
+        let output = ended(strict);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -143,7 +147,7 @@ fn strict_ends_before_the_first_frame_and_names_the_right_and_warn_says_it_once(
             "{stderr}"
         );
 
-        let output = start(&words, &[right]).wait_with_output().unwrap();
+        let output = ended(start(&words, &[right]));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{stderr}");
         assert!(!output.stdout.is_empty(), "{stderr}");
