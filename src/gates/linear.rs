@@ -302,6 +302,35 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn columns_multiply_as_rows_do_and_zeros_count_for_nothing(
+            rows in 1usize..40, width in 1usize..70, seed in 0u32..1000,
+        ) {
+            let value = |i: usize| {
+                let bits = (u32::try_from(i).unwrap() + seed).wrapping_mul(2_654_435_761) >> 16;
+                f32::from(u16::try_from(bits & 0xff).unwrap()) / 128.0 - 1.0
+            };
+            let weight: Vec<f32> = (0..rows * width).map(value).collect();
+            let mut input: Vec<f32> = (0..width).map(|i| value(i + 7919)).collect();
+            relu(&mut input);
+            let mut columns = vec![0.0; weight.len()];
+            transpose(&weight, width, &mut columns);
+            let want = naive(&weight, &input, width, 0.5);
+            for multiply in [
+                simd::accumulate_columns,
+                accumulate_columns_body::<false>,
+                accumulate_columns_body::<true>,
+            ] {
+                let mut out = vec![0.5; rows];
+                multiply(&columns, &input, &mut out);
+                for (got, want) in out.iter().zip(&want) {
+                    prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_single_bad_value_is_seen_wherever_it_is() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -180,3 +180,17 @@ fn blank(header: &FrameHeader) -> FrameResult {
         exits: [ExitRecord::default(); MAX_EXITS],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::overlap_ns;
+
+    #[test]
+    fn intervals_share_what_both_cover_and_nothing_where_they_do_not_meet() {
+        assert_eq!(overlap_ns((10, 30), (20, 90)), 10);
+        assert_eq!(overlap_ns((10, 30), (5, 90)), 20);
+        assert_eq!(overlap_ns((10, 30), (12, 15)), 3);
+        assert_eq!(overlap_ns((10, 30), (30, 40)), 0);
+        assert_eq!(overlap_ns((0, 0), (5, 90)), 0);
+    }
+}

@@ -207,3 +207,32 @@ impl Waiter {
         self.word.clone()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// How often a wait that ends by its deadline looks.
+    fn looks(strategy: WaitStrategy, shared: bool) -> u32 {
+        let mut waiter = Waiter::new(strategy, shared);
+        let now = now_ns();
+        let until = Until::deadline(now + 4_000_000).expecting(Some(now + 2_000_000));
+        let mut looks = 0;
+        let met = waiter.wait(until, || {
+            looks += 1;
+            false
+        });
+        assert!(!met && now_ns() >= now + 4_000_000);
+        looks
+    }
+
+    #[test]
+    fn on_a_shared_core_hybrid_sleeps_twice_and_never_polls() {
+        // One look on arrival, two for each sleep, and one more for a sleep that a
+        // signal ends early.
+        let shared = looks(WaitStrategy::Hybrid, true);
+        assert!(shared <= 8, "{shared} looks");
+        let own = looks(WaitStrategy::Hybrid, false);
+        assert!(own > 8, "on a core of its own it polls: {own} looks");
+    }
+}
