@@ -1,0 +1,3 @@
+//! From what clock points cost to which clock point serves which segment.
+
+pub mod planner;
