@@ -21,6 +21,12 @@ pub enum CostsError {
         /// Position in it.
         index: usize,
     },
+    /// A segment takes no time at all.
+    #[error("latency_s number {index} is 0: a segment takes time")]
+    NoTime {
+        /// Position in the list.
+        index: usize,
+    },
     /// Neither segments nor points can be none at all.
     #[error("a plan needs at least one segment and one clock point")]
     Empty,
@@ -44,6 +50,8 @@ pub struct Costs {
     pub(super) energy_j: Vec<f64>,
     pub(super) change_s: Vec<f64>,
     pub(super) change_j: Vec<f64>,
+    /// Least energy from a point to another by any number of changes.
+    pub(super) way_j: Vec<f64>,
     pub(super) idle_w: Vec<f64>,
     pub(super) idle_point: usize,
 }
@@ -66,6 +74,9 @@ impl Costs {
             return Err(CostsError::Empty);
         }
         check("latency_s", &latency_s, segments * points)?;
+        if let Some(index) = latency_s.iter().position(|s| *s == 0.0) {
+            return Err(CostsError::NoTime { index });
+        }
         check("energy_j", &energy_j, segments * points)?;
         check("idle_w", &idle_w, points)?;
         let idle_point = least(&idle_w);
@@ -76,7 +87,8 @@ impl Costs {
             latency_s,
             energy_j,
             change_s: free.clone(),
-            change_j: free,
+            change_j: free.clone(),
+            way_j: free,
             idle_w,
             idle_point,
         })
@@ -99,6 +111,7 @@ impl Costs {
             change_s[p * self.points + p] = 0.0;
             change_j[p * self.points + p] = 0.0;
         }
+        self.way_j = cheapest_ways(&change_j, self.points);
         (self.change_s, self.change_j) = (change_s, change_j);
         Ok(self)
     }
@@ -181,6 +194,21 @@ impl Demand {
             deadline_s: deadline_s.min(interval_s),
         })
     }
+}
+
+/// Floyd and Warshall's shortest ways.
+fn cheapest_ways(change_j: &[f64], points: usize) -> Vec<f64> {
+    let mut way_j = change_j.to_vec();
+    for via in 0..points {
+        let onward = way_j[via * points..][..points].to_vec();
+        for row in way_j.chunks_exact_mut(points) {
+            let there = row[via];
+            for (way, on) in row.iter_mut().zip(&onward) {
+                *way = way.min(there + on);
+            }
+        }
+    }
+    way_j
 }
 
 /// Position of the smallest number, the first of equals.

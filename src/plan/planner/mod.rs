@@ -26,6 +26,7 @@
 mod bound;
 mod costs;
 mod exits;
+mod labels;
 mod objective;
 mod schedule;
 mod search;

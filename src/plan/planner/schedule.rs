@@ -60,7 +60,7 @@ impl Schedule {
     pub(super) fn decision(&self, costs: &Costs, state: State) -> Decision {
         let (k, point) = (state.segment, state.point);
         let wanted = self.turns[k].point;
-        if wanted != point {
+        if wanted != point && takes_effect(costs, k, point, wanted) {
             return Decision::Now { to: wanted };
         }
         let next = (k + 1..self.turns.len()).find(|&m| self.turns[m].point != point);
@@ -74,6 +74,13 @@ impl Schedule {
             _ => Decision::Stay,
         }
     }
+}
+
+/// Whether a change that is issued as segment `k` starts is in effect before the
+/// last segment ends; else it is worth nothing, and is not issued.
+pub(super) fn takes_effect(costs: &Costs, k: usize, from: usize, to: usize) -> bool {
+    let left_s: f64 = (k..costs.segments).map(|m| costs.latency(m, from)).sum();
+    costs.change(from, to).0 < left_s
 }
 
 /// Whether segment `k` is the one in which a change that is to be in effect as

@@ -20,6 +20,11 @@ fn numbers(count: usize, from: f64, to: f64) -> impl Strategy<Value = Vec<f64>> 
     proptest::collection::vec(one, count)
 }
 
+fn latencies(count: usize) -> impl Strategy<Value = Vec<f64>> {
+    let one = prop_oneof![6 => 0.0005..0.03_f64, 1 => Just(0.001)];
+    proptest::collection::vec(one, count)
+}
+
 fn shares(count: usize) -> impl Strategy<Value = Vec<f64>> {
     let one = prop_oneof![4 => 0.01..1.0_f64, 1 => Just(0.0)];
     proptest::collection::vec(one, count).prop_map(|mut shares| {
@@ -32,7 +37,7 @@ fn shares(count: usize) -> impl Strategy<Value = Vec<f64>> {
 /// Segments of 0.5 to 30 ms, changes of up to `change_s`, frames at 5 to 100 fps.
 fn case(segments: usize, points: usize, change_s: f64) -> impl Strategy<Value = Case> {
     (
-        numbers(segments * points, 0.0005, 0.03),
+        latencies(segments * points),
         numbers(segments * points, 0.001, 0.2),
         numbers(points, 0.2, 3.0),
         numbers(points * points, 0.0, change_s),
