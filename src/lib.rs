@@ -25,6 +25,8 @@ pub mod monotonic;
 #[cfg(not(loom))]
 pub mod pipeline;
 #[cfg(not(loom))]
+pub mod plan;
+#[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;
