@@ -21,6 +21,8 @@ pub mod gates;
 pub mod monotonic;
 pub mod pipeline;
 #[cfg(not(loom))]
+pub mod plan;
+#[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;
