@@ -149,3 +149,6 @@ pub fn run<E>(
     let choice = search.choose(&history);
     Ok((history, choice))
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,10 +111,24 @@ fn law(terms: &[Vec<f64>], data: &[Datum], len: usize) -> Law {
             shares.push(part);
         }
     }
+    if values.iter().any(|v| !v.is_finite() || *v <= 0.0) {
+        return constant(data, len);
+    }
     for share in &mut shares {
         for (share, value) in share.iter_mut().zip(&values) {
             *share /= value;
         }
     }
     Law { values, shares }
+}
+
+/// The law where values are too wild for any other: their geometric mean.
+fn constant(data: &[Datum], len: usize) -> Law {
+    #[expect(clippy::cast_precision_loss, reason = "few points")]
+    let count = data.len().max(1) as f64;
+    let mean = data.iter().map(|d| libm::log(d.value)).sum::<f64>() / count;
+    Law {
+        values: vec![libm::exp(mean); len],
+        shares: vec![vec![1.0; len]],
+    }
 }
