@@ -5,7 +5,9 @@ pub mod cameras;
 pub mod clips;
 pub mod doctor;
 pub mod flags;
+pub mod plan;
 pub mod run;
+pub mod search;
 
 use clap::{Parser, Subcommand};
 use std::fmt::Display;
@@ -36,6 +38,12 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
+    /// Show a cost table: what each segment costs at each clock point.
+    #[command(allow_negative_numbers = true)]
+    Plan(plan::Plan),
+    /// Search recorded grids for the clocks of least energy under a latency cap.
+    #[command(allow_negative_numbers = true)]
+    Search(search::Search),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -49,6 +57,8 @@ pub fn main() -> ExitCode {
             Command::Cameras(cameras) => cameras.run(),
             Command::Doctor(doctor) => doctor.run(),
             Command::Bundle(bundle) => bundle.run(),
+            Command::Plan(plan) => plan.run(),
+            Command::Search(search) => search.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.

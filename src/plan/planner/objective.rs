@@ -6,7 +6,8 @@ use super::search;
 use super::step::Weights;
 
 /// What is to be least, in expectation over the exits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Objective {
     /// Energy of a frame, idle stretch included.
     #[default]
