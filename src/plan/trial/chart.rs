@@ -35,11 +35,7 @@ fn draw<'a>(
         .iter()
         .map(|o| ms([o.latency_s, o.energy_j]))
         .collect();
-    let reach = |pick: fn(&(f64, f64)) -> f64| {
-        let values = truth.iter().chain(&probes).map(pick);
-        1.05 * values.fold(0.0, f64::max)
-    };
-    let (width, height) = (reach(|p| p.0), reach(|p| p.1));
+    let (width, height) = reach(&truth, &probes);
     let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
@@ -94,4 +90,11 @@ fn draw<'a>(
         .border_style(BLACK.mix(0.3))
         .draw()?;
     area.present()
+}
+
+/// Largest latency and energy of both lists, and a little more.
+fn reach(truth: &[(f64, f64)], probes: &[(f64, f64)]) -> (f64, f64) {
+    let all = truth.iter().chain(probes);
+    let (x, y) = all.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
+    (1.05 * x, 1.05 * y)
 }
