@@ -1,6 +1,7 @@
 //! Energy against latency of a grid's points, with a search's probes, as SVG.
 
 use super::{Outcome, Trial};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 600);
@@ -35,11 +36,7 @@ fn draw<'a>(
         .iter()
         .map(|o| ms([o.latency_s, o.energy_j]))
         .collect();
-    let reach = |pick: fn(&(f64, f64)) -> f64| {
-        let values = truth.iter().chain(&probes).map(pick);
-        1.05 * values.fold(0.0, f64::max)
-    };
-    let (width, height) = (reach(|p| p.0), reach(|p| p.1));
+    let (width, height) = reach(&truth, &probes);
     let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
@@ -66,6 +63,26 @@ fn draw<'a>(
         .draw_series(dots)?
         .label("probes, as read")
         .legend(move |at| Circle::new(at, 4, blue));
+    marks(&mut chart, trial, outcome, (width, height))?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    area.present()
+}
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// The cap, the optimum and the choice.
+fn marks<'b>(
+    chart: &mut Chart<'_, 'b>,
+    trial: &Trial<'_>,
+    outcome: &Outcome,
+    (width, height): (f64, f64),
+) -> Result<(), Failure<'b>> {
+    let ms = |[latency, energy]: [f64; 2]| (1e3 * latency, energy);
     let cap = 1e3 * trial.goal.cap();
     if cap < width {
         let line = LineSeries::new([(cap, 0.0), (cap, height)], BLACK.stroke_width(1));
@@ -87,11 +104,12 @@ fn draw<'a>(
             .label(name)
             .legend(move |at| Circle::new(at, 5, style));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    area.present()
+    Ok(())
+}
+
+/// Largest latency and energy of both lists, and a little more.
+fn reach(truth: &[(f64, f64)], probes: &[(f64, f64)]) -> (f64, f64) {
+    let all = truth.iter().chain(probes);
+    let (x, y) = all.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
+    (1.05 * x, 1.05 * y)
 }

@@ -114,10 +114,10 @@ impl Default for Priors {
     fn default() -> Self {
         Self {
             noise: (0.02, 1.0),
-            residual: (0.05, 0.7),
-            term: 0.8,
+            residual: (0.08, 0.7),
+            term: 1.2,
             rough: 0.005,
-            ratio: 0.7,
+            ratio: 0.5,
             scales: [0.8, 0.6, 0.6],
         }
     }

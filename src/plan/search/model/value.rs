@@ -36,7 +36,7 @@ pub struct Margin {
 impl Default for Margin {
     fn default() -> Self {
         Self {
-            deviations: 0.9,
+            deviations: 1.1,
             tolerance: 0.01,
         }
     }
