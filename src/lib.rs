@@ -13,6 +13,8 @@
 #[cfg(not(loom))]
 pub mod cli;
 #[cfg(not(loom))]
+pub mod clocks;
+#[cfg(not(loom))]
 pub mod config;
 #[cfg(not(loom))]
 pub mod engine;

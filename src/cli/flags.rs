@@ -79,6 +79,7 @@ fn heading(key: &Key) -> &'static str {
         "source" => "Source",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
+        "clocks" => "Clocks",
         "sink" => "Output",
         _ => "Threads",
     }

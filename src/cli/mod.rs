@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod clips;
 pub mod flags;
+pub mod restore;
 pub mod run;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ pub enum Command {
     Clips(clips::Clips),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
+    /// Give back the clocks that a killed e4 has left changed.
+    Restore(restore::Restore),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
             Command::Bundle(bundle) => bundle.run(),
+            Command::Restore(restore) => restore.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.

@@ -6,6 +6,8 @@
 
 use super::complain;
 use super::flags::RunArgs;
+use crate::clocks::Tree;
+use crate::clocks::guard::{Ending, Report as GuardReport, recover};
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
 use crate::pipeline::{
@@ -124,6 +126,7 @@ impl RunArgs {
 /// Builds the pipeline and runs it until its source ends, a signal comes or
 /// nobody reads its output any more.
 fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunError> {
+    recover_clocks(config);
     let stop = Stop::new();
     let (pipeline, notices) = Pipeline::from_config(config, placement, &stop)?;
     notices.iter().for_each(|notice| complain(NAME, notice));
@@ -133,6 +136,20 @@ fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunE
         error,
         begun: drops.captured() > 0,
     })
+}
+
+/// Gives back what an e4 that was killed has left, and says what did not go well.
+/// Clocks that a running one holds are its own matter.
+fn recover_clocks(config: &Config) {
+    let tree = Tree::new(&config.clocks.sysfs_root);
+    match recover(&config.clocks.runtime_dir, Some(&tree)) {
+        Ok(reports) => reports
+            .iter()
+            .filter(|report| report.ending != Ending::Running)
+            .flat_map(GuardReport::complaints)
+            .for_each(|sentence| complain(NAME, &sentence)),
+        Err(error) => complain(NAME, &error),
+    }
 }
 
 /// The first signal drains the run; one that comes a second or more after it ends

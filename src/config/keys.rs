@@ -152,6 +152,10 @@ pub static KEYS: &[Key] = keys! {
         "Its priority under fifo and rr, 1 to 99."
     rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
         "How the sink thread waits. Unset: as pipeline.wait says."
+    rare "clocks.runtime_dir" "runtime-dir" clocks.runtime_dir =>
+        "Where it stands what the clocks were before e4 touched them, so that the next start or `e4 restore` can give them back."
+    rare "clocks.sysfs_root" "sysfs-root" clocks.sysfs_root =>
+        "Root of the tree with sys/devices/system/cpu/cpufreq and the other clocks; another than / stands in for the kernel's."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

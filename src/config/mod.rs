@@ -59,6 +59,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// Each stage's thread.
     pub stage: StageConfigs,
+    /// Clocks.
+    pub clocks: ClocksConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -259,6 +261,24 @@ impl Default for StageConfig {
             class: Class::default(),
             priority: 10,
             wait: None,
+        }
+    }
+}
+
+/// `[clocks]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClocksConfig {
+    /// Where guard files are.
+    pub runtime_dir: PathBuf,
+    /// Root of the tree with the clocks.
+    pub sysfs_root: PathBuf,
+}
+
+impl Default for ClocksConfig {
+    fn default() -> Self {
+        Self {
+            runtime_dir: "/run/e4".into(),
+            sysfs_root: "/".into(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
 use crate::rt::memory::{lock_all, touch_stack};
+use crate::rt::service::Service;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -118,7 +119,10 @@ pub(super) fn run<S: ResultSink + 'static>(
             }
         }
     }
-    let parts = supervise(handles, stop, &heartbeats, watchdog_ns)?;
+    let mut service = Service::ready();
+    let parts = supervise(handles, stop, &heartbeats, watchdog_ns, &mut service);
+    notices.extend(service.end());
+    let parts = parts?;
     let mut finished = assemble(parts, drops)?;
     finished.notices.append(&mut notices);
     Ok(finished)
@@ -159,6 +163,7 @@ fn supervise<S>(
     stop: &Stop,
     heartbeats: &Heartbeats,
     watchdog_ns: u64,
+    service: &mut Service,
 ) -> Result<Vec<Part<S>>, PipelineError> {
     let mut parts = Vec::with_capacity(handles.len());
     let mut failure = None;
@@ -189,6 +194,7 @@ fn supervise<S>(
                 busy_ms: busy_ns / 1_000_000,
             });
         }
+        service.beat(now, stop.is_raised());
         std::thread::sleep(SUPERVISION);
     }
     failure.map_or(Ok(parts), Err)
