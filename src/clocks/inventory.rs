@@ -29,6 +29,13 @@ impl Inventory {
         self.domains.iter_mut().find(|domain| domain.name() == name)
     }
 
+    /// The first domain of this kind.
+    #[must_use]
+    pub fn find_kind(&self, kind: DomainKind) -> Option<&dyn ClockDomain> {
+        let found = self.domains.iter().find(|domain| domain.kind() == kind);
+        found.map(AsRef::as_ref)
+    }
+
     fn add<D: ClockDomain + 'static>(&mut self, kind: DomainKind, domain: Result<D, String>) {
         match domain {
             Ok(domain) => self.domains.push(Box::new(domain)),
@@ -99,7 +106,7 @@ pub fn discover_within(tree: &Tree, kinds: &[DomainKind], patience: Duration) ->
     let deadline_ns = now_ns().saturating_add(nanoseconds);
     loop {
         let found = discover(tree);
-        let has = |kind: &DomainKind| found.domains.iter().any(|d| d.kind() == *kind);
+        let has = |&kind: &DomainKind| found.find_kind(kind).is_some();
         if kinds.iter().all(has) || now_ns() >= deadline_ns {
             return found;
         }

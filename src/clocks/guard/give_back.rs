@@ -159,6 +159,8 @@ fn write(tree: &Tree, work: &mut Work<'_>) {
     work.action = match written {
         Ok(()) => return,
         Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => Action::Gone,
+        // What refuses this write has refused the earlier ones.
+        Err(_) if work.holds == Some(work.saved.give_back) => Action::Untouched,
         Err(errno) => Action::Failed {
             reason: errno.desc().to_owned(),
         },

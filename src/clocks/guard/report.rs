@@ -96,7 +96,7 @@ impl FileReport {
             )),
             Action::Gone => Some(format!("{file} is not there any more")),
             Action::Failed { reason } => Some(format!(
-                "{file} cannot be given back ({reason}); run `e4 restore` as root"
+                "{file} cannot be given back ({reason}); `e4 restore` as root tries it again"
             )),
         }
     }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod clocks;
+mod guard;
 mod pipeline;
 mod selftest;
 mod vivid;
@@ -14,6 +15,7 @@ pub fn all() -> Vec<Case> {
         boot::CASES,
         vivid::CASES,
         clocks::CASES,
+        guard::CASES,
         pipeline::CASES,
         selftest::CASES,
     ]
