@@ -6,6 +6,7 @@ use super::domain::{Allowed, DomainKind, Outcome, Reading, SaveError};
 use super::guard::Saved;
 use super::opp::{Opp, OppTable};
 use super::sysfs::{Gauge, Knob, Refusal, Role, Tree};
+use crate::monotonic::now_ns;
 use nix::errno::Errno;
 
 /// Names of a limit-pinned domain's files in its folder.
@@ -26,7 +27,14 @@ struct Asked {
     opp: Opp,
     /// Of the files: lower where another process allows no more.
     written: Opp,
+    /// What the limits showed before, lower and upper.
+    before: [Option<u64>; 2],
+    /// When.
+    since_ns: u64,
 }
+
+/// Kernels take new limits over in a work queue: until then, the old ones show.
+const TAKE_OVER_NS: u64 = 500_000_000;
 
 /// A domain between two limits.
 #[derive(Debug)]
@@ -104,11 +112,12 @@ impl Limited {
     }
 
     /// Learns from an upper limit that is not ours what another process allows.
-    fn notice(&mut self, max: u64, written: Opp) {
-        if self.opps.unit().same(max, written.raw()) {
+    fn notice(&mut self, max: u64, asked: Asked) {
+        let written = asked.written.raw();
+        if self.opps.unit().same(max, written) || self.is_to_come(asked, MAX, max) {
             return;
         }
-        if max < written.raw() && self.caps.passing().is_some() {
+        if max < written && self.caps.passing().is_some() {
             return;
         }
         self.standing = self.is_low(max).then_some(Cap {
@@ -117,11 +126,15 @@ impl Limited {
         });
     }
 
-    fn write(&mut self, opp: Opp) -> Result<(), (Role, Refusal)> {
-        let max = self.knobs[MAX].read();
+    /// Whether a limit that is not ours is the one from before our write.
+    fn is_to_come(&self, asked: Asked, knob: usize, shows: u64) -> bool {
+        asked.before[knob] == Some(shows) && now_ns().saturating_sub(asked.since_ns) < TAKE_OVER_NS
+    }
+
+    fn write(&mut self, opp: Opp, max: Option<u64>) -> Result<(), (Role, Refusal)> {
         let order = match max {
             // The lower limit may not pass the upper one.
-            Ok(max) if opp.raw() > max => [MAX, MIN],
+            Some(max) if opp.raw() > max => [MAX, MIN],
             _ => [MIN, MAX],
         };
         for knob in order {
@@ -134,15 +147,9 @@ impl Limited {
     fn compare(&self, asked: Asked, min: u64, max: u64) -> Outcome {
         let unit = self.opps.unit();
         let written = asked.written.raw();
-        if max < written && !unit.same(max, written) {
-            let to = self.opps.at_most(max).khz();
-            let by = self.caps.passing().unwrap_or(Limiter::Other);
-            return Outcome::Clamped { to, by };
-        }
-        if !unit.same(max, written) || !unit.same(min, written) {
-            let to = self.now().map_or(asked.written.khz(), |now| now.khz);
-            let by = Limiter::Other;
-            return Outcome::Clamped { to, by };
+        let holds = [min, max].map(|limit| unit.same(limit, written));
+        if holds != [true, true] {
+            return self.not_ours(asked, min, max, holds);
         }
         if asked.written != asked.opp {
             let to = asked.written.khz();
@@ -156,6 +163,28 @@ impl Limited {
             opp if opp == asked.opp => Outcome::InEffect,
             opp => Outcome::Pending { reads: opp.khz() },
         }
+    }
+
+    /// A limit shows another value than ours.
+    fn not_ours(&self, asked: Asked, min: u64, max: u64, holds: [bool; 2]) -> Outcome {
+        let lowered = max < asked.written.raw() && !holds[MAX];
+        if let (true, Some(by)) = (lowered, self.caps.passing()) {
+            let to = self.opps.at_most(max).khz();
+            return Outcome::Clamped { to, by };
+        }
+        let clock = self.now().map_or(asked.written.khz(), |now| now.khz);
+        let to_come = (holds[MIN] || self.is_to_come(asked, MIN, min))
+            && (holds[MAX] || self.is_to_come(asked, MAX, max));
+        if to_come {
+            return Outcome::Pending { reads: clock };
+        }
+        let to = if lowered {
+            self.opps.at_most(max).khz()
+        } else {
+            clock
+        };
+        let by = Limiter::Other;
+        Outcome::Clamped { to, by }
     }
 }
 
@@ -184,7 +213,7 @@ impl ClockDomain for Limited {
 
     fn allowed(&mut self) -> Allowed {
         if let (Some(asked), Ok(max)) = (self.asked, self.knobs[MAX].read()) {
-            self.notice(max, asked.written);
+            self.notice(max, asked);
         }
         let caps = [self.standing, self.cap()];
         match caps.into_iter().flatten().min_by_key(|cap| cap.raw) {
@@ -208,8 +237,14 @@ impl ClockDomain for Limited {
             Some(cap) if cap.raw < opp.raw() => self.opps.at_most(cap.raw),
             _ => opp,
         };
-        self.asked = Some(Asked { opp, written });
-        match self.write(written) {
+        let before = [MIN, MAX].map(|knob| self.knobs[knob].read().ok());
+        self.asked = Some(Asked {
+            opp,
+            written,
+            before,
+            since_ns: now_ns(),
+        });
+        match self.write(written, before[MAX]) {
             Ok(()) => self.check(),
             Err((role, why)) => Outcome::Refused {
                 knob: Some(role),
@@ -228,7 +263,7 @@ impl ClockDomain for Limited {
         };
         match (self.knobs[MIN].read(), self.knobs[MAX].read()) {
             (Ok(min), Ok(max)) => {
-                self.notice(max, asked.written);
+                self.notice(max, asked);
                 self.compare(asked, min, max)
             }
             (Err(errno), _) => refused(Role::Min, errno),

@@ -10,6 +10,10 @@ use nix::errno::Errno;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Kernels take new limits over in a work queue; until then the old ones show.
+const TAKE_OVER: Duration = Duration::from_millis(500);
 
 /// Gives a guard's clocks back and removes it, unless a file failed.
 pub(super) fn finish(head: &Head, records: &[Record], guard: &Path) -> Report {
@@ -175,15 +179,19 @@ fn read_back(tree: &Tree, kind: DomainKind, work: &mut Work<'_>, caps: &Caps) {
     if work.saved.role == Role::Rate {
         return;
     }
-    match tree.number(&work.saved.shown) {
-        Ok(reads) if work.saved.same(kind, reads, given) => {}
-        Ok(reads) if reads < given && caps.passing().is_some() => {}
-        Ok(reads) => work.action = Action::Differs { given, reads },
-        Err(error) => {
-            let reason = error.to_string();
-            work.action = Action::Failed { reason };
+    let patience = Instant::now() + TAKE_OVER;
+    work.action = loop {
+        match tree.number(&work.saved.shown) {
+            Ok(reads) if work.saved.same(kind, reads, given) => return,
+            Ok(reads) if reads < given && caps.passing().is_some() => return,
+            Ok(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(1)),
+            Ok(reads) => break Action::Differs { given, reads },
+            Err(error) => {
+                let reason = error.to_string();
+                break Action::Failed { reason };
+            }
         }
-    }
+    };
 }
 
 /// e4 leaves the governor in charge; another one than before was put there by

@@ -13,6 +13,7 @@ use e4::clocks::{
 use e4::monotonic::now_ns;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -170,8 +171,12 @@ fn every_point() -> Verdict {
         for &opp in opps.iter().chain(opps.iter().rev()) {
             let first = domain.set(opp);
             let outcome = settle(domain, now_ns() + 5_000_000_000);
+            // A clock that only repeats the wish does so at the next tick.
+            let shown = until("the clock", MINUTE, || {
+                domain.now().is_ok_and(|now| now.khz == opp.khz())
+            });
             ensure!(
-                is_taken(domain, outcome) && domain.now()?.khz == opp.khz(),
+                is_taken(domain, outcome) && shown.is_ok(),
                 "{} to {}: {first:?}, then {outcome:?} at {:?}",
                 domain.name(),
                 opp.khz(),
@@ -195,7 +200,23 @@ fn every_point() -> Verdict {
 }
 
 fn unprivileged() -> Verdict {
-    load_drivers()?;
+    if role().is_none() {
+        load_drivers()?;
+        // The guest's root folder is root's alone.
+        std::fs::set_permissions("/", std::fs::Permissions::from_mode(0o755))?;
+        let status = again("guard_unprivileged_is_refused", "nobody")?.wait()?;
+        ensure!(status.success(), "see above");
+        return Ok(());
+    }
+    if let Err(error) = as_nobody() {
+        println!("{error:#}");
+        // Nobody may not write the reason where the runner reads it.
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn as_nobody() -> Verdict {
     let nobody = nix::unistd::Uid::from_raw(65534);
     nix::unistd::setuid(nobody)?;
     let place = Place {
@@ -219,7 +240,7 @@ fn unprivileged() -> Verdict {
         "{outcome:?}"
     );
     drop(guard);
-    let refused = Guard::claim(&super::guard::place(), &mut found.domains);
+    let refused = Guard::claim(&self::place(), &mut found.domains);
     let Err(error) = refused else {
         bail!("/run/e4 can be written to by nobody");
     };
@@ -298,7 +319,7 @@ fn clamped_by_another() -> Verdict {
         to: lower.khz(),
         by: Limiter::Other,
     };
-    ensure!(cpu.check() == clamped, "{:?}", cpu.check());
+    until("the lower limit", MINUTE, || cpu.check() == clamped)?;
     ensure!(cpu.allowed().highest == lower.khz(), "{:?}", cpu.allowed());
     let highest = cpu.opps().highest();
     ensure!(
