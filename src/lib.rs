@@ -23,6 +23,8 @@ pub mod gates;
 pub mod monotonic;
 pub mod pipeline;
 #[cfg(not(loom))]
+pub mod profile;
+#[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;

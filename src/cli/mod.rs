@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod clips;
 pub mod flags;
+pub mod profile;
 pub mod restore;
 pub mod run;
 
@@ -30,6 +31,8 @@ pub enum Command {
     Clips(clips::Clips),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
+    /// Measure this board: how long its clocks take to change.
+    Profile(profile::Profile),
     /// Give back the clocks that a killed e4 has left changed.
     Restore(restore::Restore),
 }
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
             Command::Bundle(bundle) => bundle.run(),
+            Command::Profile(profile) => profile.run(),
             Command::Restore(restore) => restore.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {

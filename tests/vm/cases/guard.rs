@@ -30,6 +30,7 @@ pub const CASES: &[Case] = &[
     Case::new("guard_start_throttled_ends_at_full_speed", start_throttled),
     Case::new("guard_kill_ten_times", killed),
     Case::new("guard_panic_gives_back", panicked),
+    Case::new("guard_transitions_are_measured", transitions),
 ];
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -489,6 +490,29 @@ fn panicked() -> Verdict {
     let before = files();
     let status = again("guard_panic_gives_back", "victim")?.wait()?;
     ensure!(!status.success(), "it did not panic");
+    ensure!(files() == before, "{before:?} became {:?}", files());
+    Ok(())
+}
+
+/// In an emulator speed does not follow the clock: `e4 profile` must say so and
+/// fall back to read-back.
+fn transitions() -> Verdict {
+    load_drivers()?;
+    let before = files();
+    let mut profile = process::e4(&["profile", "--transitions", "--json", "--repeat", "12"]);
+    let text = process::output(&mut profile)?;
+    let report: serde_json::Value = serde_json::from_str(&text)?;
+    let domains = report["domains"].as_array().context("no domains")?;
+    for domain in domains {
+        println!("{domain}");
+        let found = domain["distributions"].as_array().context("none")?;
+        for read in found.iter().filter(|d| d["by"] == "read-back") {
+            ensure!(read["n"] == 12, "{read}");
+        }
+        if domain["kind"] == "cpu" {
+            ensure!(domain["speed_follows_clock"] == false, "{domain}");
+        }
+    }
     ensure!(files() == before, "{before:?} became {:?}", files());
     Ok(())
 }
