@@ -5,6 +5,7 @@ what is in the cache stays until the cache folder is removed.
 """
 
 from pathlib import Path
+from urllib.parse import urlparse
 
 from shell import RigError, fresh, run, say
 
@@ -27,11 +28,17 @@ class Apt:
         for folder in ("lists/partial", "cache/archives/partial", "state"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         (self.root / "state/status").touch()
-        (self.root / "sources.list").write_text(
-            f"deb [signed-by={KEYRING}] {_mirror()} {SUITE} main\n"
-        )
         (self.root / "apt.conf").write_text(_configuration(self.root))
-        run("apt-get", "update", "-qq", env=self.env)
+        for mirror in (*_mirrors(), "http://deb.debian.org/debian"):
+            source = f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n"
+            (self.root / "sources.list").write_text(source)
+            try:
+                run("apt-get", "update", "-qq", "--error-on=any", env=self.env)
+                break
+            except RigError:
+                say(f"{mirror} does not serve {SUITE}")
+        else:
+            raise RigError(f"no mirror serves Debian's {SUITE}: check the network")
         self.updated = True
 
     def depends(self, package: str) -> list[str]:
@@ -68,18 +75,18 @@ def unpack(packages: list[Path], folder: Path) -> Path:
     return folder
 
 
-def _mirror() -> str:
-    """The Debian mirror that the host uses, else Debian's own."""
-    places = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
-    for place in places:
-        if not place.is_file() or place.suffix not in (".list", ".sources"):
-            continue
-        for word in place.read_text().split():
-            if word.startswith("http") and word.rstrip("/").endswith("/debian"):
-                return word
+def _mirrors() -> list[str]:
+    """The Debian mirrors that the host uses."""
     if not Path(KEYRING).exists():
         raise RigError("install what is missing: sudo apt-get install debian-archive-keyring")
-    return "http://deb.debian.org/debian"
+    places = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    words = [
+        word
+        for place in places
+        if place.is_file() and place.suffix in (".list", ".sources")
+        for word in place.read_text().split()
+    ]
+    return sorted({word for word in words if urlparse(word).path.rstrip("/") == "/debian"})
 
 
 def _configuration(root: Path) -> str:

@@ -21,7 +21,7 @@ class Arch:
 # What every guest can load; a case loads what it needs (busybox modprobe).
 COMMON = (
     "9p", "9pnet_virtio", "virtio_pci",
-    "vivid", "vim2m",
+    "vivid",
     "i2c-dev", "i2c-stub", "ina3221", "ina2xx",
     "cpufreq_userspace", "cpufreq_ondemand", "cpufreq_conservative", "cpufreq_powersave",
     "governor_userspace", "governor_simpleondemand", "governor_performance", "governor_powersave",
@@ -47,7 +47,7 @@ X86_64 = Arch(
     ),  # fmt: skip
     console="ttyS0",
     gnu="x86_64-linux-gnu",
-    modules=(*COMMON, "acpi-cpufreq", "acpi_power_meter", "thermal", "msr", "intel_rapl_msr"),
+    modules=(*COMMON, "acpi-cpufreq", "acpi_power_meter", "thermal"),
     tools={**TOOLS, "qemu-system-x86_64": "qemu-system-x86", "iasl": "acpica-tools"},
 )
 

@@ -51,7 +51,7 @@ def _group(
             return later
         _tell(outcome, culprit)
         if culprit:
-            verdict.failed.append(culprit)
+            verdict.failed.append(f"{culprit}: {outcome.trouble}")
             finished.append(culprit)
         done += finished
         fruitless = 0 if finished else fruitless + 1
@@ -62,8 +62,8 @@ def _group(
 
 def _enter(outcome: Boot, verdict: Verdict) -> None:
     lists = {"pass": verdict.passed, "fail": verdict.failed, "skip": verdict.skipped}
-    for what, name, rest in outcome.results.ended():
-        lists[what].append(f"{name}: {rest}" if what == "skip" else name)
+    for what, name, reason in outcome.results.ended():
+        lists[what].append(f"{name}: {reason}")
 
 
 def _tell(outcome: Boot, culprit: str) -> None:

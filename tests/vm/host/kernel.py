@@ -37,11 +37,8 @@ def _package(arch: Arch, apt: Apt, cache: Path) -> str:
     here = list((cache / "debs/kernel").glob("linux-image-*.deb"))
     if here:
         return here[0].name.split("_")[0] + f":{arch.debian}"
-    (package,) = [
-        name
-        for name in apt.depends(f"linux-image-{arch.debian}:{arch.debian}")
-        if name.startswith("linux-image-")
-    ]
+    depends = apt.depends(f"linux-image-{arch.debian}:{arch.debian}")
+    package = next(name for name in depends if name.startswith("linux-image-"))
     return package if ":" in package else f"{package}:{arch.debian}"
 
 

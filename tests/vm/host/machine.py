@@ -34,7 +34,7 @@ class Boot:
 
     results: Results
     trouble: str = ""
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=40))
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=25))
 
 
 def boot(machine: Machine, request: list[str], kernel_arguments: str) -> Boot:
