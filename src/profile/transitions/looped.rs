@@ -10,6 +10,8 @@ use std::hint::black_box;
 const PASS_NS: u64 = 20_000;
 /// Most passes that are kept.
 const ROOM: usize = 16_384;
+/// Fewest passes of a run: a core may be busy for longer than the run is to take.
+const LEAST: usize = 32;
 
 /// A loop that is calibrated for a core.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +85,7 @@ impl Loop {
 
     fn passes(self, over: impl Fn() -> bool) -> Vec<Sample> {
         let mut samples = Vec::with_capacity(ROOM);
-        while samples.len() < ROOM && !over() {
+        while samples.len() < LEAST || (samples.len() < ROOM && !over()) {
             samples.push(pass(self.steps));
         }
         samples
