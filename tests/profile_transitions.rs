@@ -71,7 +71,7 @@ fn the_table_says_what_was_measured() {
 }
 
 #[test]
-fn an_interrupt_gives_the_clocks_back() {
+fn an_interrupt_gives_the_clocks_back_that_no_other_e4_got_meanwhile() {
     let fake = FakeTree::board();
     let before = fake.files();
     let mut child = e4(&fake, &["--repeat", "10000"])

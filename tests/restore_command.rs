@@ -109,6 +109,10 @@ fn the_next_run_gives_back_what_a_killed_one_left() {
     ];
     let output = e4(&words, &fake);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("cpu0: given back"),
+        "{output:?}"
+    );
     assert_eq!(fake.get(&format!("{CPU}/scaling_max_freq")), "1984000\n");
 }
 

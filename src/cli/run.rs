@@ -7,7 +7,7 @@
 use super::complain;
 use super::flags::RunArgs;
 use crate::clocks::Tree;
-use crate::clocks::guard::{Ending, Report as GuardReport, recover};
+use crate::clocks::guard::{Ending, recover};
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
 use crate::pipeline::{
@@ -142,13 +142,15 @@ fn execute(config: &Config, placement: Placement) -> Result<Finished<Sink>, RunE
 /// Clocks that a running one holds are its own matter.
 fn recover_clocks(config: &Config) {
     let tree = Tree::new(&config.clocks.sysfs_root);
-    match recover(&config.clocks.runtime_dir, Some(&tree)) {
-        Ok(reports) => reports
-            .iter()
-            .filter(|report| report.ending != Ending::Running)
-            .flat_map(GuardReport::complaints)
-            .for_each(|sentence| complain(NAME, &sentence)),
-        Err(error) => complain(NAME, &error),
+    let reports = match recover(&config.clocks.runtime_dir, Some(&tree)) {
+        Ok(reports) => reports,
+        Err(error) => return complain(NAME, &error),
+    };
+    for report in reports.iter().filter(|r| r.ending != Ending::Running) {
+        complain(NAME, &report.line());
+        for sentence in report.complaints() {
+            complain(NAME, &sentence);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The seam: what a clock domain can be asked.
 
-use super::caps::{Cap, Limiter};
+use super::caps::Limiter;
 use super::guard::Saved;
 use super::khz::Khz;
 use super::opp::{Opp, OppTable};
@@ -121,9 +121,6 @@ pub trait ClockDomain: Send + Debug {
     /// # Errors
     /// The file that cannot be read, with the system's reason.
     fn save(&self) -> Result<Vec<Saved>, SaveError>;
-
-    /// Caps by others that go away by themselves.
-    fn cap(&self) -> Option<Cap>;
 }
 
 /// A file whose value cannot be kept.

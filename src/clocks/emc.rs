@@ -4,7 +4,7 @@
 //! holds, the rate is what was written last.
 
 use super::ClockDomain;
-use super::caps::{Cap, Caps, Limiter};
+use super::caps::{Caps, Limiter};
 use super::domain::{Allowed, DomainKind, Outcome, Reading, SaveError};
 use super::guard::Saved;
 use super::khz::Unit;
@@ -123,7 +123,7 @@ impl Emc {
             to: reads.khz(),
             by,
         };
-        match self.cap() {
+        match self.caps.now(&self.opps) {
             _ if lock != 1 => clamped(Limiter::Other),
             _ if reads == asked => Outcome::InEffect,
             Some(cap) if cap.raw < asked.raw() => clamped(cap.by),
@@ -155,7 +155,7 @@ impl ClockDomain for Emc {
 
     fn allowed(&mut self) -> Allowed {
         let highest = self.opps.highest();
-        match self.cap() {
+        match self.caps.now(&self.opps) {
             Some(cap) if cap.raw < highest.raw() => Allowed {
                 highest: self.opps.at_most(cap.raw).khz(),
                 by: Some(cap.by),
@@ -219,9 +219,5 @@ impl ClockDomain for Emc {
             saved.push(Saved::new(knob, value, value));
         }
         Ok(saved)
-    }
-
-    fn cap(&self) -> Option<Cap> {
-        self.caps.now(&self.opps)
     }
 }

@@ -215,7 +215,7 @@ impl ClockDomain for Limited {
         if let (Some(asked), Ok(max)) = (self.asked, self.knobs[MAX].read()) {
             self.notice(max, asked);
         }
-        let caps = [self.standing, self.cap()];
+        let caps = [self.standing, self.caps.now(&self.opps)];
         match caps.into_iter().flatten().min_by_key(|cap| cap.raw) {
             Some(cap) if self.is_low(cap.raw) => Allowed {
                 highest: self.opps.at_most(cap.raw).khz(),
@@ -297,9 +297,5 @@ impl ClockDomain for Limited {
             saved.push(Saved::new(knob, value, back));
         }
         Ok(saved)
-    }
-
-    fn cap(&self) -> Option<Cap> {
-        self.caps.now(&self.opps)
     }
 }

@@ -228,11 +228,14 @@ fn hold(place: &Place, head: Head) -> Result<Held, GuardError> {
         source,
     };
     let unfinished = path.with_extension("guard.new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unkept(error)),
+        _ => {}
+    }
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .open(&unfinished)
         .map_err(unkept)?;
     let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)

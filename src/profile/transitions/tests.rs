@@ -1,5 +1,5 @@
 use super::*;
-use crate::clocks::{Allowed, Cap, Knob, OppTable, Reading, SaveError, Unit, guard::Saved};
+use crate::clocks::{Allowed, Knob, OppTable, Reading, SaveError, Unit, guard::Saved};
 use nix::errno::Errno;
 
 /// A clock in memory that comes some time after it is asked for.
@@ -84,9 +84,6 @@ impl ClockDomain for Slow {
     }
     fn save(&self) -> Result<Vec<Saved>, SaveError> {
         Ok(Vec::new())
-    }
-    fn cap(&self) -> Option<Cap> {
-        None
     }
 }
 
