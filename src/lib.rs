@@ -13,6 +13,8 @@
 #[cfg(not(loom))]
 pub mod cli;
 #[cfg(not(loom))]
+pub mod clocks;
+#[cfg(not(loom))]
 pub mod config;
 #[cfg(not(loom))]
 pub mod doctor;
@@ -26,6 +28,8 @@ pub mod monotonic;
 pub mod pipeline;
 #[cfg(not(loom))]
 pub mod plan;
+#[cfg(not(loom))]
+pub mod profile;
 #[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]

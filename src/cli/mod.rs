@@ -6,6 +6,8 @@ pub mod clips;
 pub mod doctor;
 pub mod flags;
 pub mod plan;
+pub mod profile;
+pub mod restore;
 pub mod run;
 pub mod search;
 
@@ -44,6 +46,10 @@ pub enum Command {
     /// Search recorded grids for the clocks of least energy under a latency cap.
     #[command(allow_negative_numbers = true)]
     Search(search::Search),
+    /// Measure this board: how long its clocks take to change.
+    Profile(profile::Profile),
+    /// Give back the clocks that a killed e4 has left changed.
+    Restore(restore::Restore),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -59,6 +65,8 @@ pub fn main() -> ExitCode {
             Command::Bundle(bundle) => bundle.run(),
             Command::Plan(plan) => plan.run(),
             Command::Search(search) => search.run(),
+            Command::Profile(profile) => profile.run(),
+            Command::Restore(restore) => restore.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.

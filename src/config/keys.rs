@@ -186,6 +186,10 @@ pub static KEYS: &[Key] = keys! {
         "How the sink thread waits. Unset: as pipeline.wait says."
     rare "stage.sink.on_error" "sink-on-error" stage.sink.on_error =>
         "When the host refuses the sink thread its core or class. Unset: as pipeline.on_error says."
+    rare "clocks.runtime_dir" "runtime-dir" clocks.runtime_dir =>
+        "Where it stands what the clocks were before e4 touched them, so that the next start or `e4 restore` can give them back."
+    rare "clocks.sysfs_root" "sysfs-root" clocks.sysfs_root =>
+        "Root of the tree with sys/devices/system/cpu/cpufreq and the other clocks; another than / stands in for the kernel's."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

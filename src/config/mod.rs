@@ -67,6 +67,8 @@ pub struct Config {
     pub rt: RtConfig,
     /// Each stage's thread.
     pub stage: StageConfigs,
+    /// Clocks.
+    pub clocks: ClocksConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -328,6 +330,24 @@ pub struct StageConfig {
     /// What to do when core or class are refused; unset: as
     /// [`PipelineConfig::on_error`] says.
     pub on_error: Option<OnError>,
+}
+
+/// `[clocks]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClocksConfig {
+    /// Where guard files are.
+    pub runtime_dir: PathBuf,
+    /// Root of the tree with the clocks.
+    pub sysfs_root: PathBuf,
+}
+
+impl Default for ClocksConfig {
+    fn default() -> Self {
+        Self {
+            runtime_dir: "/run/e4".into(),
+            sysfs_root: "/".into(),
+        }
+    }
 }
 
 /// `[sink]`

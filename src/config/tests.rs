@@ -49,6 +49,8 @@ fn other(key: &str) -> &'static str {
         "rt.cpu_dma_latency" => "20",
         "rt.timer_slack_ns" => "50000",
         "rt.prefault_heap_mib" => "16",
+        "clocks.runtime_dir" => "/tmp/e4",
+        "clocks.sysfs_root" => "/tmp/board",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
         "sink.status" => "never",

@@ -18,6 +18,7 @@ use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
 use crate::rt::memory::{touch_heap, touch_stack};
+use crate::rt::service::Service;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -113,7 +114,14 @@ pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -
         heartbeats: &heartbeats,
         limit_ns: options.watchdog_ns,
     };
-    let (parts, failure) = watch.supervise(handles, failure);
+    let mut service = match failure {
+        None => Service::ready(),
+        Some(_) => Service::default(),
+    };
+    let (parts, failure) = watch.supervise(handles, failure, &mut service);
+    if let Some(sentence) = service.end() {
+        options.notices.say(sentence);
+    }
     assemble(parts, failure, &options)
 }
 
@@ -177,6 +185,7 @@ impl Watch<'_> {
         &self,
         mut handles: Handles<S>,
         mut failure: Option<PipelineError>,
+        service: &mut Service,
     ) -> (Vec<Part<S>>, Option<PipelineError>) {
         let mut parts = Vec::with_capacity(handles.len());
         let mut looked_ns = now_ns();
@@ -201,6 +210,7 @@ impl Watch<'_> {
             if failure.is_some() {
                 self.stop.raise();
             }
+            service.beat(now, self.stop.is_raised());
             std::thread::sleep(SUPERVISION);
         }
         (parts, failure)

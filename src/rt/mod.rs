@@ -13,6 +13,7 @@ mod cores;
 pub mod latency;
 pub mod memory;
 pub mod priority;
+pub mod service;
 
 pub use cores::{cores, parse_list, usable, usable_cores};
 

@@ -4,6 +4,7 @@ mod boot;
 mod camera;
 mod clocks;
 mod doctor;
+mod guard;
 mod pipeline;
 mod real_time;
 mod selftest;
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Case> {
         boot::CASES,
         vivid::CASES,
         clocks::CASES,
+        guard::CASES,
         pipeline::CASES,
         real_time::CASES,
         doctor::CASES,
