@@ -15,6 +15,8 @@ pub mod cli;
 #[cfg(not(loom))]
 pub mod config;
 #[cfg(not(loom))]
+pub mod doctor;
+#[cfg(not(loom))]
 pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;
@@ -22,6 +24,8 @@ pub mod handoff;
 pub mod monotonic;
 #[cfg(not(loom))]
 pub mod pipeline;
+#[cfg(not(loom))]
+pub mod plan;
 #[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]

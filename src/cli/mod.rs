@@ -3,8 +3,11 @@
 pub mod bundle;
 pub mod cameras;
 pub mod clips;
+pub mod doctor;
 pub mod flags;
+pub mod plan;
 pub mod run;
+pub mod search;
 
 use clap::{Parser, Subcommand};
 use std::fmt::Display;
@@ -30,8 +33,17 @@ pub enum Command {
     Clips(clips::Clips),
     /// List the cameras and what they offer.
     Cameras(cameras::Cameras),
+    /// Say what this host lacks for a run, with the command that fixes it.
+    #[command(allow_negative_numbers = true)]
+    Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
+    /// Show a cost table: what each segment costs at each clock point.
+    #[command(allow_negative_numbers = true)]
+    Plan(plan::Plan),
+    /// Search recorded grids for the clocks of least energy under a latency cap.
+    #[command(allow_negative_numbers = true)]
+    Search(search::Search),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -43,7 +55,10 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
             Command::Cameras(cameras) => cameras.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Bundle(bundle) => bundle.run(),
+            Command::Plan(plan) => plan.run(),
+            Command::Search(search) => search.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.

@@ -101,7 +101,7 @@ impl RunArgs {
                 .map(|()| DONE)
                 .map_err(RunError::Stdout);
         }
-        let placement = layers.placement(&crate::rt::cores())?;
+        let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
         let stop = Stop::new();
         end_on_signals(&stop)?;

@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         .into_iter()
         .chain(camera_rules(&config.source.camera))
         .chain(generator_rules(&config.source.generator))
+        .chain(real_time_rules(config))
         .chain([slots]);
     for (key, fine, reason) in rules {
         if !fine {
@@ -100,6 +101,26 @@ fn generator_rules(generator: &GeneratorConfig) -> [Rule; 4] {
     ]
 }
 
+fn real_time_rules(config: &Config) -> [Rule; 3] {
+    [
+        (
+            "rt.cpu_dma_latency",
+            config.cpu_latency_us().is_none_or(|us| us <= 1_000_000),
+            "must be auto, off or at most 1000000 microseconds",
+        ),
+        (
+            "rt.timer_slack_ns",
+            config.rt.timer_slack_ns <= 1_000_000_000,
+            "must be at most 1000000000",
+        ),
+        (
+            "rt.prefault_heap_mib",
+            config.rt.prefault_heap_mib <= 48,
+            "must be at most 48, what a thread's own heap has room for",
+        ),
+    ]
+}
+
 fn dimension(pixels: u32) -> bool {
     (1..=16_384).contains(&pixels)
 }
@@ -131,10 +152,10 @@ fn raw(config: &Config) -> Result<(), Problem> {
 
 fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
     let settings = config.stage.get(stage);
-    if (1..=99).contains(&settings.priority) {
+    if settings.priority.is_none_or(|p| (1..=99).contains(&p)) {
         return Ok(());
     }
-    let class = match settings.class {
+    let class = match settings.class.unwrap_or(config.rt.class) {
         Class::Other => "fifo and rr know",
         Class::Fifo => "fifo knows",
         Class::Rr => "rr knows",

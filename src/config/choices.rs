@@ -131,6 +131,40 @@ impl Setting for CoreChoice {
     }
 }
 
+/// Longest time that a core may take to leave an idle state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CpuLatencyChoice {
+    /// None where real time is asked for, whatever the kernel likes elsewhere.
+    #[default]
+    Auto,
+    /// Whatever the kernel likes.
+    Off,
+    /// This many microseconds.
+    AtMost(u32),
+}
+
+impl Setting for CpuLatencyChoice {
+    fn hint() -> Option<&'static str> {
+        Some("auto|off|US")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        match value.text() {
+            Some("auto") => Ok(Self::Auto),
+            Some("off") => Ok(Self::Off),
+            _ => u32::read(value)
+                .map(Self::AtMost)
+                .map_err(|_| value.is_not("auto, off or a number of microseconds")),
+        }
+    }
+    fn show(&self) -> Option<String> {
+        Some(match self {
+            Self::Auto => literal("auto"),
+            Self::Off => literal("off"),
+            Self::AtMost(us) => us.to_string(),
+        })
+    }
+}
+
 /// Which stages share a thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Threads {

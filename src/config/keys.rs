@@ -135,41 +135,57 @@ pub static KEYS: &[Key] = keys! {
     rare "pipeline.watchdog_ms" "watchdog-ms" pipeline.watchdog_ms =>
         "Milliseconds without progress after which a stage counts as stalled and the run fails; 0: never."
     rare "pipeline.lock_memory" "lock-memory" pipeline.lock_memory =>
-        "Keep the whole process in memory, so that no stage faults on a page that the kernel thought cold; needs root or an unlimited memlock limit."
+        "Keep the whole process in memory, so that no stage faults on a page that the kernel thought cold; needs CAP_IPC_LOCK or an unlimited memlock limit. Unset: where rt.class asks for real time."
     rare "pipeline.on_error" "on-error" pipeline.on_error =>
-        "When the host refuses a core or a scheduling class: warn says so and goes on, strict refuses to start."
+        "When the host refuses a core, a scheduling class, locked memory or shallow idle states: warn says so once and goes on, strict refuses to start."
+    common "rt.class" "rt-class" rt.class =>
+        "Scheduling class of every thread whose stage is given none. fifo and rr ask for real time: priorities capture > gate > sink > infer, memory locked, idle states shallow."
+    rare "rt.cpu_dma_latency" "cpu-dma-latency" rt.cpu_dma_latency =>
+        "Longest time in microseconds that a core may take to leave an idle state, held through /dev/cpu_dma_latency for the run; 0: never idle, which costs power; auto: 0 where rt.class asks for real time, else off."
+    rare "rt.timer_slack_ns" "timer-slack-ns" rt.timer_slack_ns =>
+        "Nanoseconds that the kernel may let a timed sleep of a thread of class other run over; 0: the kernel's default."
+    rare "rt.prefault_heap_mib" "prefault-heap-mib" rt.prefault_heap_mib =>
+        "MiB of heap that each thread touches at start where memory is locked, so that its allocations fault on none of it."
     rare "stage.capture.core" "capture-core" stage.capture.core =>
         "Core of the capture thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.capture.class" "capture-class" stage.capture.class =>
-        "Scheduling class of the capture thread."
+        "Scheduling class of the capture thread. Unset: as rt.class says."
     rare "stage.capture.priority" "capture-priority" stage.capture.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 40."
     rare "stage.capture.wait" "capture-wait" stage.capture.wait =>
         "How the capture thread waits. Unset: as pipeline.wait says."
+    rare "stage.capture.on_error" "capture-on-error" stage.capture.on_error =>
+        "When the host refuses the capture thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.infer.core" "infer-core" stage.infer.core =>
         "Core of the infer thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.infer.class" "infer-class" stage.infer.class =>
-        "Scheduling class of the infer thread."
+        "Scheduling class of the infer thread. Unset: as rt.class says."
     rare "stage.infer.priority" "infer-priority" stage.infer.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 25."
     rare "stage.infer.wait" "infer-wait" stage.infer.wait =>
         "How the infer thread waits. Unset: as pipeline.wait says."
+    rare "stage.infer.on_error" "infer-on-error" stage.infer.on_error =>
+        "When the host refuses the infer thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.gate.core" "gate-core" stage.gate.core =>
         "Core of the gate thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.gate.class" "gate-class" stage.gate.class =>
-        "Scheduling class of the gate thread."
+        "Scheduling class of the gate thread. Unset: as rt.class says."
     rare "stage.gate.priority" "gate-priority" stage.gate.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 35."
     rare "stage.gate.wait" "gate-wait" stage.gate.wait =>
         "How the gate thread waits. Unset: as pipeline.wait says."
+    rare "stage.gate.on_error" "gate-on-error" stage.gate.on_error =>
+        "When the host refuses the gate thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.sink.core" "sink-core" stage.sink.core =>
         "Core of the sink thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.sink.class" "sink-class" stage.sink.class =>
-        "Scheduling class of the sink thread."
+        "Scheduling class of the sink thread. Unset: as rt.class says."
     rare "stage.sink.priority" "sink-priority" stage.sink.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 30."
     rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
         "How the sink thread waits. Unset: as pipeline.wait says."
+    rare "stage.sink.on_error" "sink-on-error" stage.sink.on_error =>
+        "When the host refuses the sink thread its core or class. Unset: as pipeline.on_error says."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

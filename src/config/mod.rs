@@ -35,7 +35,10 @@ mod tests;
 mod value;
 
 pub use camera::{DeviceName, Formats};
-pub use choices::{Class, CoreChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode, Threads};
+pub use choices::{
+    Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode,
+    Threads,
+};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
 pub use placement::default_placement;
@@ -60,6 +63,8 @@ pub struct Config {
     pub exit: ExitConfig,
     /// Threads and hand-offs.
     pub pipeline: PipelineConfig,
+    /// Real time.
+    pub rt: RtConfig,
     /// Each stage's thread.
     pub stage: StageConfigs,
     /// Outputs.
@@ -238,10 +243,11 @@ pub struct PipelineConfig {
     pub speculate: bool,
     /// Milliseconds until a stage counts as stalled; 0: never.
     pub watchdog_ms: u32,
-    /// What to do about a refused core or class.
+    /// What to do about what the host refuses.
     pub on_error: OnError,
-    /// Keep the process in memory.
-    pub lock_memory: bool,
+    /// Keep the process in memory; unset: where [`RtConfig::class`] asks for real
+    /// time.
+    pub lock_memory: Option<bool>,
 }
 
 impl Default for PipelineConfig {
@@ -253,7 +259,31 @@ impl Default for PipelineConfig {
             speculate: true,
             watchdog_ms: 10_000,
             on_error: OnError::default(),
-            lock_memory: false,
+            lock_memory: None,
+        }
+    }
+}
+
+/// `[rt]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RtConfig {
+    /// Class of every thread whose stages are given none.
+    pub class: Class,
+    /// Longest wake-up from an idle state.
+    pub cpu_dma_latency: CpuLatencyChoice,
+    /// How late a timed sleep may end, in nanoseconds; 0: the kernel's default.
+    pub timer_slack_ns: u32,
+    /// MiB of heap that each thread touches at start where memory is locked.
+    pub prefault_heap_mib: u32,
+}
+
+impl Default for RtConfig {
+    fn default() -> Self {
+        Self {
+            class: Class::default(),
+            cpu_dma_latency: CpuLatencyChoice::default(),
+            timer_slack_ns: 1,
+            prefault_heap_mib: 8,
         }
     }
 }
@@ -285,27 +315,19 @@ impl StageConfigs {
 }
 
 /// One stage's thread. Stages on one thread share what any of them is given.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageConfig {
     /// Core it is pinned to.
     pub core: CoreChoice,
-    /// Scheduling class.
-    pub class: Class,
-    /// Priority under fifo and rr.
-    pub priority: u8,
+    /// Scheduling class; unset: as [`RtConfig::class`] says.
+    pub class: Option<Class>,
+    /// Priority under fifo and rr; unset: as [`crate::rt::priority`] says.
+    pub priority: Option<u8>,
     /// How it waits; unset: as [`PipelineConfig::wait`] says.
     pub wait: Option<WaitStrategy>,
-}
-
-impl Default for StageConfig {
-    fn default() -> Self {
-        Self {
-            core: CoreChoice::default(),
-            class: Class::default(),
-            priority: 10,
-            wait: None,
-        }
-    }
+    /// What to do when core or class are refused; unset: as
+    /// [`PipelineConfig::on_error`] says.
+    pub on_error: Option<OnError>,
 }
 
 /// `[sink]`
@@ -354,6 +376,28 @@ impl Config {
         let mut layers = Layers::default();
         layers.file(file)?;
         layers.finish()
+    }
+
+    /// Whether real time is asked for as a whole.
+    #[must_use]
+    pub fn real_time(&self) -> bool {
+        self.rt.class != Class::Other
+    }
+
+    /// Whether the process is to stay in memory.
+    #[must_use]
+    pub fn lock_memory(&self) -> bool {
+        self.pipeline.lock_memory.unwrap_or(self.real_time())
+    }
+
+    /// Longest wake-up from an idle state in microseconds, where one is asked for.
+    #[must_use]
+    pub fn cpu_latency_us(&self) -> Option<u32> {
+        match self.rt.cpu_dma_latency {
+            CpuLatencyChoice::Auto => self.real_time().then_some(0),
+            CpuLatencyChoice::Off => None,
+            CpuLatencyChoice::AtMost(us) => Some(us),
+        }
     }
 
     /// Places the stages on `cores`, the numbers of those this process may use.

@@ -45,8 +45,10 @@ fn other(key: &str) -> &'static str {
         "pipeline.slots" => "8",
         "pipeline.wait" => "park",
         "pipeline.watchdog_ms" => "0",
-        "pipeline.on_error" => "strict",
         "pipeline.lock_memory" => "true",
+        "rt.cpu_dma_latency" => "20",
+        "rt.timer_slack_ns" => "50000",
+        "rt.prefault_heap_mib" => "16",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
         "sink.status" => "never",
@@ -54,6 +56,7 @@ fn other(key: &str) -> &'static str {
         key if key.ends_with(".class") => "fifo",
         key if key.ends_with(".priority") => "50",
         key if key.ends_with(".wait") => "park",
+        key if key.ends_with(".on_error") => "strict",
         _ => panic!("no value for {key}"),
     }
 }
@@ -370,6 +373,9 @@ fn a_core_given_by_number_is_left_to_its_stage() {
             .filter(|t| t.0 != "infer")
             .all(|t| t.1 == Some(1))
     );
+    let got = place("[stage]\ncapture.core = 0\ninfer.core = 1", &[0, 1]).unwrap();
+    assert_eq!(got[1], thread("infer", 1, false));
+    assert!(got[2].1 == Some(0) && got[3].1 == Some(0), "{got:?}");
     let got = place(
         "[pipeline]\nthreads = [[\"capture\"], [\"infer\", \"gate\"], [\"sink\"]]\n[stage]\ngate.core = 1",
         &[0, 1],
@@ -425,6 +431,34 @@ fn a_thread_takes_class_and_priority_from_any_of_its_stages() {
     let classes: Vec<_> = placement.threads().iter().map(|t| t.class).collect();
     let rr = SchedClass::RoundRobin(40);
     assert_eq!(classes, [SchedClass::Other, rr, SchedClass::Other]);
+}
+
+#[test]
+fn one_setting_asks_for_real_time_in_the_order_of_urgency() {
+    let config = parse("rt.class = \"fifo\"").unwrap();
+    assert!(config.lock_memory());
+    assert_eq!(config.cpu_latency_us(), Some(0));
+    let placement = config.placement(&[0, 1]).unwrap();
+    let classes: Vec<_> = placement.threads().iter().map(|t| t.class).collect();
+    assert_eq!(classes, [40, 25, 35, 30].map(SchedClass::Fifo));
+    let fused = config.placement(&[0]).unwrap();
+    assert_eq!(fused.threads()[0].class, SchedClass::Fifo(40));
+
+    let config = parse(
+        "pipeline.lock_memory = false\n[rt]\nclass = \"rr\"\ncpu_dma_latency = 50\n\
+         [stage]\ninfer = { class = \"other\", on_error = \"strict\" }",
+    )
+    .unwrap();
+    assert!(!config.lock_memory());
+    assert_eq!(config.cpu_latency_us(), Some(50));
+    let placement = config.placement(&[0, 1]).unwrap();
+    let infer = &placement.threads()[1];
+    assert_eq!(infer.class, SchedClass::Other);
+    assert_eq!(infer.on_error, Some(OnError::Strict));
+    assert_eq!(placement.threads()[0].on_error, None);
+
+    assert!(!Config::default().lock_memory());
+    assert_eq!(Config::default().cpu_latency_us(), None);
 }
 
 proptest! {

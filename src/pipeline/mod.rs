@@ -43,6 +43,7 @@
 mod capture;
 mod configured;
 mod gate;
+mod host;
 mod infer;
 mod loops;
 mod notices;

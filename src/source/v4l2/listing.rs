@@ -2,7 +2,7 @@
 //! them.
 
 use super::abi::{self, BufType, Fract};
-use super::discover::{Found, cameras, open};
+use super::discover::{Found, SelectError, Selector, cameras, open, select};
 use super::formats::{CameraFormat, FourCc};
 use super::node::Node;
 use serde::Serialize;
@@ -100,6 +100,15 @@ pub enum RateListing {
 #[must_use]
 pub fn list() -> Vec<Listing> {
     cameras().iter().filter_map(describe).collect()
+}
+
+/// The camera that `selector` means, with what it offers.
+///
+/// # Errors
+/// When it is not there or cannot be used.
+pub fn find(selector: &Selector) -> Result<Listing, SelectError> {
+    let (_, found) = select(selector, None)?;
+    describe(&found).ok_or_else(|| SelectError::Absent("it is gone again".to_owned()))
 }
 
 fn describe(found: &Found) -> Option<Listing> {

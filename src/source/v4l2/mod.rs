@@ -45,7 +45,7 @@ mod stream;
 
 pub use camera::{Camera, CameraOptions, Reporter};
 pub use controls::{Choice, PowerLine, Wanted};
-pub use discover::{Selector, holders};
+pub use discover::{SelectError, Selector, holders};
 pub use formats::{CameraFormat, FourCc, KNOWN};
-pub use listing::{FormatListing, Listing, RateListing, SizeListing, list, rate};
+pub use listing::{FormatListing, Listing, RateListing, SizeListing, find, list, rate};
 pub use negotiate::Wish;

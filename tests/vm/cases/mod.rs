@@ -3,7 +3,9 @@
 mod boot;
 mod camera;
 mod clocks;
+mod doctor;
 mod pipeline;
+mod real_time;
 mod selftest;
 mod vivid;
 
@@ -16,6 +18,8 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         pipeline::CASES,
+        real_time::CASES,
+        doctor::CASES,
         selftest::CASES,
     ]
     .concat();
