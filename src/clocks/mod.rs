@@ -22,7 +22,8 @@
 //! let guard = Guard::claim(&place, &mut found.domains)?;
 //! for domain in &mut found.domains {
 //!     let slowest = domain.opps().lowest();
-//!     println!("{} at {}: {:?}", domain.name(), slowest.khz(), domain.set(slowest));
+//!     let outcome = domain.set(slowest);
+//!     println!("{} at {}: {outcome:?}", domain.name(), slowest.khz());
 //! }
 //! guard.give_back();
 //! # Ok::<(), e4::clocks::GuardError>(())
