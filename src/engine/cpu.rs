@@ -225,13 +225,10 @@ fn check_shapes(graph: &TypedModel, spec: &SegmentSpec, outlets: Outlets) -> Tra
 
 impl Segment for CpuSegment {
     fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        let is_device = |b: &Buffer| b.as_host().is_none();
         let misfit = if self.under_way.is_some() {
             Some("a run is under way already".to_owned())
-        } else if is_device(&io.input) || is_device(&io.pooled) || io.output.iter().any(is_device) {
-            Some("the buffers are not in host memory".to_owned())
         } else {
-            self.lengths.misfit(&io)
+            self.lengths.host_misfit(&io)
         };
         match misfit {
             Some(reason) => Err(RunError::new(self.index, reason, Some(io))),

@@ -28,6 +28,7 @@ mod buffer;
 pub mod bundle;
 pub mod check;
 pub mod cpu;
+pub mod native;
 pub mod offload;
 
 pub use buffer::{Buffer, DeviceBuffer};
@@ -168,6 +169,14 @@ pub(crate) fn segment_spec(bundle: &Bundle, index: usize) -> Result<&SegmentSpec
     })
 }
 
+/// A refusal of the segment `spec` of `bundle`, its file named.
+pub(crate) fn load_error(bundle: &Bundle, spec: &SegmentSpec, reason: String) -> EngineError {
+    EngineError::Load {
+        file: bundle.path(&spec.file).display().to_string(),
+        reason,
+    }
+}
+
 /// The buffer lengths that a segment accepts, in f32 elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IoLengths {
@@ -183,6 +192,16 @@ impl IoLengths {
             output: segment.output.as_ref().map(elements),
             pooled: elements(&segment.pooled),
         }
+    }
+
+    /// What is wrong with `io`, if anything, for an engine that works in host
+    /// memory.
+    pub(crate) fn host_misfit(&self, io: &SegmentIo) -> Option<String> {
+        let is_device = |b: &Buffer| b.as_host().is_none();
+        if is_device(&io.input) || is_device(&io.pooled) || io.output.iter().any(is_device) {
+            return Some("the buffers are not in host memory".to_owned());
+        }
+        self.misfit(io)
     }
 
     /// What is wrong with `io`'s lengths, if anything.
