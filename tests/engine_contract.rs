@@ -1,7 +1,9 @@
 //! The contract of the engine seam, held by every engine: the same cases run on
-//! the CPU engine and on the one that completes asynchronously. Another engine
+//! the native engine with each set of kernels, on tract, and on the one that
+//! completes asynchronously. Another engine
 //! joins with one line at the end of this file.
 
+use e4::engine::auto::AutoEngine;
 use e4::engine::bundle::{Bundle, elements};
 use e4::engine::check::{TOLERANCE, golden_features};
 use e4::engine::cpu::CpuEngine;
@@ -351,7 +353,8 @@ contract! {
     native_avx2: native(Isa::Avx2);
     native_neon: native(Isa::Neon);
     native_portable: native(Isa::Portable);
-    cpu: CpuEngine::new();
-    offload: Offload::new(CpuEngine::new());
+    auto: AutoEngine::new();
+    tract: CpuEngine::new();
+    offload: Offload::new(NativeEngine::new());
     slow_offload: Offload::delayed(CpuEngine::new(), Duration::from_millis(3));
 }

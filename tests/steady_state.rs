@@ -1,14 +1,12 @@
 //! After warm-up no thread of the pipeline allocates or faults for a frame.
 //!
 //! Every allocation of the process is counted by thread, and the kernel counts
-//! the page faults of each. The inside of the engine's run is excepted while that
-//! is tract; what it did is printed.
+//! the page faults of each.
 
 mod support;
 
+use e4::engine::auto::AutoEngine;
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
-use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
 use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop};
 use e4::source::FrameSource;
@@ -31,12 +29,9 @@ const FRAMES: u64 = 1_000;
 const THREADS: usize = 256;
 static ALLOCATIONS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
 static OWNERS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
-static ENGINE_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static ENGINE_FAULTS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
-    static IN_ENGINE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The system's allocator with a count for each thread.
@@ -72,10 +67,6 @@ fn thread_id() -> u64 {
 }
 
 fn count() {
-    if IN_ENGINE.try_with(Cell::get).unwrap_or(false) {
-        ENGINE_ALLOCATIONS.fetch_add(1, Relaxed);
-        return;
-    }
     let place = PLACE.try_with(|place| {
         place.get().unwrap_or_else(|| {
             let id = thread_id();
@@ -140,7 +131,6 @@ fn look() -> BTreeMap<String, (u64, u64)> {
 #[derive(Clone, Debug)]
 struct Look {
     threads: BTreeMap<String, (u64, u64)>,
-    engine: (u64, u64),
     /// The sink's own counts before and after looking, which costs some.
     sink: [(u64, u64); 2],
 }
@@ -163,15 +153,10 @@ impl ResultSink for Looks {
         self.results += 1;
         if self.results == WARM_UP || self.results == WARM_UP + FRAMES {
             let before = own();
-            let engine = (
-                ENGINE_ALLOCATIONS.load(Relaxed),
-                ENGINE_FAULTS.load(Relaxed),
-            );
             let threads = look();
             let mut looks = self.looks.lock().expect("a lock");
             looks.push(Look {
                 threads,
-                engine,
                 sink: [before, before],
             });
             if let Some(look) = looks.last_mut() {
@@ -179,43 +164,6 @@ impl ResultSink for Looks {
             }
         }
         self.results < WARM_UP + FRAMES
-    }
-}
-
-/// Marks the inside of the engine's run.
-#[derive(Debug)]
-struct Excepted<T>(T);
-
-fn inside<R>(run: impl FnOnce() -> R) -> R {
-    let before = faults_of_this_thread();
-    IN_ENGINE.set(true);
-    let result = run();
-    IN_ENGINE.set(false);
-    ENGINE_FAULTS.fetch_add(faults_of_this_thread() - before, Relaxed);
-    result
-}
-
-impl Engine for Excepted<CpuEngine> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn is_asynchronous(&self) -> bool {
-        self.0.is_asynchronous()
-    }
-    fn buffer(&self, len: usize) -> Result<Buffer, EngineError> {
-        self.0.buffer(len)
-    }
-    fn load(&self, bundle: &Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError> {
-        Ok(Box::new(Excepted(self.0.load(bundle, index)?)))
-    }
-}
-
-impl Segment for Excepted<Box<dyn Segment>> {
-    fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        inside(|| self.0.enqueue(io))
-    }
-    fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        inside(|| self.0.wait())
     }
 }
 
@@ -230,35 +178,23 @@ fn assert_steady(name: &str, source: Box<dyn FrameSource>) {
         &[Stage::Gate],
         &[Stage::Sink],
     ]);
-    Pipeline::new(
-        source,
-        Box::new(Excepted(CpuEngine::new())),
-        bundle,
-        gates,
-        sink,
-    )
-    .placement(placement.expect("four threads"))
-    .sample(false)
-    .lock_memory(true)
-    .run(&Stop::new())
-    .expect("a run");
+    Pipeline::new(source, Box::new(AutoEngine::new()), bundle, gates, sink)
+        .placement(placement.expect("four threads"))
+        .sample(false)
+        .lock_memory(true)
+        .run(&Stop::new())
+        .expect("a run");
     let looks = looks.lock().expect("a lock");
     let [before, after] = &looks[..] else {
         panic!("the run ended before {} frames", WARM_UP + FRAMES);
     };
-    let engine = minus(after.engine, before.engine);
-    println!(
-        "{name}: {FRAMES} frames; inside the engine {} allocations, {} page faults",
-        engine.0, engine.1
-    );
     for thread in ["e4-capture", "e4-infer", "e4-gate", "e4-sink"] {
         let (allocations, faults) = match thread {
             "e4-sink" => minus(after.sink[0], before.sink[1]),
             _ => minus(after.threads[thread], before.threads[thread]),
         };
-        let excepted = if thread == "e4-infer" { engine.1 } else { 0 };
         assert_eq!(allocations, 0, "{name}: allocations of {thread}");
-        assert_eq!(faults - excepted, 0, "{name}: page faults of {thread}");
+        assert_eq!(faults, 0, "{name}: page faults of {thread}");
     }
 }
 

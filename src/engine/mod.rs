@@ -11,10 +11,10 @@
 //! both calls together.
 //!
 //! ```no_run
-//! use e4::engine::{Engine, SegmentIo, bundle::Bundle, cpu::CpuEngine};
+//! use e4::engine::{Engine, SegmentIo, bundle::Bundle, native::NativeEngine};
 //!
 //! let bundle = Bundle::open("engines/mobilenetv2-e5")?;
-//! let engine = CpuEngine::new();
+//! let engine = NativeEngine::new();
 //! let mut segment = engine.load(&bundle, 0)?;
 //! let mut io = SegmentIo::new(&engine, &bundle.manifest().segments[0])?;
 //! io.input.write_from(&vec![0.0; io.input.len()])?;
@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod auto;
 mod buffer;
 pub mod bundle;
 pub mod check;
@@ -83,7 +84,7 @@ pub trait Segment: Send + Debug {
 
 /// Loads segments and makes the buffers that they work on.
 pub trait Engine: Send + Debug {
-    /// `cpu`, `tensorrt`.
+    /// `native`, `tract`, `auto`, `tensorrt`.
     fn name(&self) -> &'static str;
 
     /// True when a run goes on while the caller does something else, so that

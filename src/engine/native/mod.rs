@@ -97,6 +97,16 @@ impl NativeEngine {
         self.kernels.isa()
     }
 
+    /// Why it does not take the segment, if it does not; cheaper than loading.
+    pub(super) fn refusal(self, spec: &SegmentSpec, bytes: &[u8]) -> Option<Refusal> {
+        let (input, outputs) = ports(spec);
+        let outputs = outputs.as_slice();
+        let model = onnx::Model::read(bytes);
+        model
+            .and_then(|model| build::graph(model, input, outputs))
+            .err()
+    }
+
     /// Loads segment `index`, or says why not.
     pub(super) fn try_load(
         self,
@@ -104,12 +114,8 @@ impl NativeEngine {
         spec: &SegmentSpec,
         bytes: &[u8],
     ) -> Result<NativeSegment, Refusal> {
-        let pooled: (&str, &[usize]) = ("pooled", &spec.pooled);
-        let input: (&str, &[usize]) = ("x", &spec.input);
-        let plan = match &spec.output {
-            Some(output) => Plan::read(self.kernels, bytes, input, &[("y", output), pooled]),
-            None => Plan::read(self.kernels, bytes, input, &[pooled]),
-        }?;
+        let (input, outputs) = ports(spec);
+        let plan = Plan::read(self.kernels, bytes, input, &outputs)?;
         Ok(NativeSegment {
             index,
             lengths: IoLengths::of(spec),
@@ -117,6 +123,16 @@ impl NativeEngine {
             under_way: None,
         })
     }
+}
+
+/// A graph's input or output: name and shape.
+type NamedShape<'a> = (&'a str, &'a [usize]);
+
+/// What a segment's graph takes and gives.
+fn ports(spec: &SegmentSpec) -> (NamedShape<'_>, Vec<NamedShape<'_>>) {
+    let y = spec.output.as_ref().map(|y| ("y", y.as_slice()));
+    let pooled = ("pooled", spec.pooled.as_slice());
+    (("x", &spec.input), y.into_iter().chain([pooled]).collect())
 }
 
 impl Engine for NativeEngine {
