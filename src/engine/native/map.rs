@@ -74,14 +74,14 @@ impl Map {
         let pixels = self.pixels();
         let groups = planar.chunks(pixels * self.lanes);
         for (group, block) in groups.zip(map.chunks_mut(self.plane)) {
-            let channels = group.len() / pixels;
-            for (p, pixel) in block.chunks_exact_mut(self.lanes).take(pixels).enumerate() {
-                for (c, value) in pixel.iter_mut().enumerate() {
-                    *value = if c < channels {
-                        group[c * pixels + p]
-                    } else {
-                        0.0
-                    };
+            let block = &mut block[..pixels * self.lanes];
+            if group.len() < block.len() {
+                block.fill(0.0);
+            }
+            for (c, channel) in group.chunks_exact(pixels).enumerate() {
+                let places = block[c..].iter_mut().step_by(self.lanes);
+                for (to, from) in places.zip(channel) {
+                    *to = *from;
                 }
             }
         }
