@@ -28,6 +28,8 @@ pub(super) struct FrameHeader {
 pub(super) struct Feature {
     pub header: FrameHeader,
     pub exit: u8,
+    /// When the segment was started.
+    pub started_ns: u64,
     pub segment_ns: u64,
     pub pooled: Vec<f32>,
 }
@@ -59,6 +61,9 @@ pub(super) struct GateStage<S> {
     pub stop: Stop,
     pub result: FrameResult,
     pub clip: Option<u32>,
+    /// From when to when the frame's last exit was judged; the next segment may
+    /// have run meanwhile, on speculation.
+    judged_ns: (u64, u64),
     /// The first evaluation that failed.
     pub failure: Option<GatesError>,
 }
@@ -72,6 +77,7 @@ impl<S: ResultSink> GateStage<S> {
             stop,
             result: blank(&FrameHeader::default()),
             clip: None,
+            judged_ns: (0, 0),
             failure: None,
         }
     }
@@ -90,13 +96,13 @@ impl<S: ResultSink> GateStage<S> {
                 return Outcome::Failed;
             }
         };
-        if evaluation.leave {
-            self.gates.commit();
-        }
         let decided_ns = now_ns();
         let Some(record) = self.result.exits.get_mut(exit) else {
             return Outcome::Failed;
         };
+        let segment = (feature.started_ns, feature.started_ns + feature.segment_ns);
+        self.result.overlap_ns += overlap_ns(self.judged_ns, segment);
+        self.judged_ns = (started_ns, decided_ns);
         *record = ExitRecord {
             class: evaluation.class,
             softmax: evaluation.softmax,
@@ -121,6 +127,7 @@ impl<S: ResultSink> GateStage<S> {
         }
         self.gates.begin_frame();
         self.result = blank(header);
+        self.judged_ns = (0, 0);
     }
 
     /// What the stage leaves behind.
@@ -137,12 +144,21 @@ impl<S: ResultSink> GateStage<S> {
         }
     }
 
-    /// Passes on the result of the frame that has just left.
+    /// Passes on the result of the frame that has just left, and only then does
+    /// what the next frame needs: commits the state and computes what depends on
+    /// that alone.
     pub fn deliver(&mut self, waiter: &mut Waiter) {
-        if !self.outlet.deliver(&self.result, &self.stop, waiter) {
+        if !self.outlet.deliver(&mut self.result, &self.stop, waiter) {
             self.drops.drop_frame(DropReason::SinkFull);
         }
+        self.gates.commit();
+        self.gates.look_ahead();
     }
+}
+
+/// How long two intervals, each from its first to its second time, have in common.
+fn overlap_ns(a: (u64, u64), b: (u64, u64)) -> u64 {
+    a.1.min(b.1).saturating_sub(a.0.max(b.0))
 }
 
 fn blank(header: &FrameHeader) -> FrameResult {
@@ -155,7 +171,9 @@ fn blank(header: &FrameHeader) -> FrameResult {
         timestamp_ns: header.timestamp_ns,
         captured_ns: header.captured_ns,
         decided_ns: 0,
+        delivered_ns: 0,
         tensor_ns: header.tensor_ns,
+        overlap_ns: 0,
         exit: 0,
         class: 0,
         confidence: 0.0,

@@ -210,6 +210,7 @@ impl<S: ResultSink> Infer<S> {
             self.judge.submit(Feature {
                 header,
                 exit,
+                started_ns,
                 segment_ns,
                 pooled,
             })?;

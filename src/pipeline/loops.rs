@@ -234,14 +234,15 @@ pub(super) fn sink<S: ResultSink>(
     loop {
         let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
         match results.recv(&mut waiter, until) {
-            Received::Item(result) => {
-                heartbeat.busy();
-                rhythm.arrived(result.sample, result.captured_ns, now_ns());
+            Received::Item(mut result) => {
+                result.delivered_ns = now_ns();
+                heartbeat.busy_since(result.delivered_ns);
                 // What is under way when the run ends is a result still.
                 if !sink.accept(&result) {
                     stop.raise();
                 }
                 heartbeat.idle();
+                rhythm.arrived(result.sample, result.captured_ns, result.delivered_ns);
             }
             Received::TimedOut => {}
             Received::Closed => break,

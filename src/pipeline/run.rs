@@ -9,6 +9,7 @@ use super::threads;
 use super::wait::{Until, Waiter};
 use crate::engine::{Engine, EngineError, bundle::Bundle};
 use crate::gates::Gates;
+use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::{DropCounters, FrameResult};
 use std::collections::BTreeMap;
@@ -269,12 +270,13 @@ impl<S: ResultSink> Outlet<S> {
     /// False when the result could not be taken.
     pub(super) fn deliver(
         &mut self,
-        result: &FrameResult,
+        result: &mut FrameResult,
         stop: &Stop,
         waiter: &mut Waiter,
     ) -> bool {
         match self {
             Self::Direct(sink) => {
+                result.delivered_ns = now_ns();
                 if !sink.accept(result) {
                     stop.raise();
                 }
