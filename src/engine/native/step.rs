@@ -9,7 +9,7 @@ mod dense;
 mod product;
 mod simple;
 
-pub(super) use block::{Block, Project, Source};
+pub(super) use block::{Block, Pointwise, Project, Ring, Source};
 pub(super) use dense::{Dense, DenseStep};
 pub(super) use product::{Gating, Product, Scaled};
 pub(super) use simple::{Gate, Import, PoolStep, Sum};

@@ -2,6 +2,11 @@
 //! carry their own zero columns: a tile of up to eight output pixels keeps its
 //! sums in registers while it walks the kernel.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a tile is written by its indices, as the arithmetic is"
+)]
+
 use super::lanes::{Curve, Lanes};
 use super::map::bend_and_sum;
 

@@ -7,6 +7,11 @@
 //! apart. That covers 1x1 convolutions on blocked tensors, dense convolutions
 //! on padded rows, and a stem that reads a planar image.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a tile is written by its indices, as the arithmetic is"
+)]
+
 use super::lanes::{Curve, Lanes, apply};
 use super::tables::Run;
 
@@ -14,6 +19,10 @@ use super::tables::Run;
 pub(super) const BLOCKED: usize = 0;
 /// Pixels lie [`RawGemm::pixel`] elements apart.
 pub(super) const STRIDED: usize = usize::MAX;
+
+/// Elements that weights are asked for ahead of their use: weights that the
+/// last frame's other layers have pushed out of the cache come in time.
+const AHEAD: usize = 1024;
 
 /// One panel's product; its pointers are good for all that the fields imply.
 #[derive(Clone, Copy, Debug)]
@@ -60,22 +69,7 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXE
     // SAFETY: the caller vouches for the pointers of `g` at these pixels; every
     // index below is one that `RawGemm` names.
     unsafe {
-        let mut acc = [[S::splat(0.0); NV]; MR];
-        for j in 0..NV {
-            let bias = S::load(g.bias.add(j * S::N));
-            for row in &mut acc {
-                row[j] = bias;
-            }
-        }
-        if !g.residual.is_null() {
-            for i in 0..MR {
-                let at = *g.off.add(first + i) as usize;
-                for j in 0..NV {
-                    let r = S::load(g.residual.add(at + j * g.residual_plane));
-                    acc[i][j] = acc[i][j].add(r);
-                }
-            }
-        }
+        let mut acc = begin::<S, MR, NV>(g, first);
         let start = g.a.add(first * pixel);
         let mut b = g.b;
         for r in 0..g.run_count {
@@ -85,6 +79,7 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXE
                 let mut column = [S::splat(0.0); NV];
                 for j in 0..NV {
                     column[j] = S::load(b.add(j * S::N));
+                    S::prefetch(b.wrapping_add(AHEAD + j * S::N));
                 }
                 for i in 0..MR {
                     let value = S::splat(*a.add(i * pixel));
@@ -106,6 +101,34 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXE
         if let Some(curve) = g.curve {
             bend::<S, MR, NV>(g, first, curve);
         }
+    }
+}
+
+/// The sums of a tile before the product: bias and residual.
+#[inline(always)]
+unsafe fn begin<S: Lanes, const MR: usize, const NV: usize>(
+    g: &RawGemm,
+    first: usize,
+) -> [[S; NV]; MR] {
+    // SAFETY: the caller vouches for bias and residual at these pixels.
+    unsafe {
+        let mut acc = [[S::splat(0.0); NV]; MR];
+        for j in 0..NV {
+            let bias = S::load(g.bias.add(j * S::N));
+            for row in &mut acc {
+                row[j] = bias;
+            }
+        }
+        if !g.residual.is_null() {
+            for i in 0..MR {
+                let at = *g.off.add(first + i) as usize;
+                for j in 0..NV {
+                    let r = S::load(g.residual.add(at + j * g.residual_plane));
+                    acc[i][j] = acc[i][j].add(r);
+                }
+            }
+        }
+        acc
     }
 }
 

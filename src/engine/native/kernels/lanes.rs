@@ -33,6 +33,11 @@ pub(super) unsafe trait Lanes: Copy {
     /// `1 / self` within two units in the last place, for `self` in
     /// `1..=2^126`.
     unsafe fn reciprocal(self) -> Self;
+    /// Asks for the cache line at `p`, which need not be a valid address.
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        let _ = p;
+    }
     /// `2^self` within 1e-7 (relative), for `self` in `-126..=126`.
     unsafe fn exp2(self) -> Self;
 }

@@ -1,11 +1,12 @@
 //! Steps from nodes.
 
-use super::super::graph::{Conv, Node, Op, Reach, TensorId};
-use super::super::kernels::{Offsets, Pixel, Run, Runs};
+use super::super::graph::{Conv, Node, Op, Reach, Tensor, TensorId};
+use super::super::kernels::{Kernels, Offsets, Pixel, Run, Runs};
 use super::super::map::{Map, plane};
 use super::super::pack::{Panels, Taps};
 use super::super::step::{
-    Block, Dense, DenseStep, Gate, Gating, PoolStep, Product, Project, Scaled, Source, Step, Sum,
+    Block, Dense, DenseStep, Gate, Gating, Pointwise, PoolStep, Product, Project, Ring, Scaled,
+    Source, Step, Sum,
 };
 use super::super::{Refusal, broken};
 use super::{MAX_PLANAR, Planner, Role, too_large};
@@ -44,8 +45,12 @@ fn natural(inner: usize) -> Vec<usize> {
 
 /// How the strips of a depthwise convolution are cut.
 struct Cut {
+    /// Output rows of a strip.
     rows: usize,
+    /// Input rows in the ring.
     capacity: usize,
+    /// Pixels of a padded row.
+    columns: usize,
     /// The ring holds all rows, of one panel at a time.
     whole: bool,
 }
@@ -200,53 +205,23 @@ impl Planner<'_> {
         };
         let graph = self.graph;
         let (input, lanes) = (node.inputs[0], self.kernels.lanes());
-        let shape = graph.tensors[input];
-        let size = graph.tensors[node.output];
+        let (shape, size) = (graph.tensors[input], graph.tensors[node.output]);
         let feeder = match self.maker[input] {
             Some(i) if self.roles[i] == Role::Feeds => Some(&graph.nodes[i]),
             _ => None,
         };
-        let window = conv.window;
-        let pads = window.pads;
-        let columns = (shape.w + pads.left).max((size.w - 1) * window.stride.1 + window.kernel.1);
-        let pitch = columns * lanes;
-        let blocks = shape.c.div_ceil(lanes);
-        let pointwise =
-            feeder.is_some_and(|f| matches!(&f.op, Op::Conv(c) if c.window.is_pointwise()));
-        let cut = cut(
-            node,
-            conv,
-            shape.h,
-            (size.h, size.w),
-            pitch,
-            blocks * lanes,
-            project.is_some(),
-        );
-        let ring_blocks = if cut.whole && pointwise {
-            blocks.min(3)
-        } else {
-            blocks
-        };
-        let ring_plane = plane(cut.capacity * columns, lanes);
-        place(ring_blocks.saturating_mul(ring_plane))?;
-        let ring = self.need(ring_blocks.saturating_mul(ring_plane))?;
-        let rows = (0..shape.h).map(|iy| place(iy % cut.capacity * pitch));
+        let cut = cut(conv, shape, size, lanes, project.is_some());
+        let ring = self.ring(conv, shape, &cut, feeder)?;
+        let rows = (0..shape.h).map(|iy| place(ring.row(iy)));
         let rows = Offsets::new(rows.collect::<Result<_, _>>()?);
-        let start = pads.left * lanes;
-        let off = (0..shape.h * shape.w)
-            .map(|p| place(p / shape.w % cut.capacity * pitch + start + p % shape.w * lanes));
         let source = match feeder {
             None => Source::Copy(self.read(input)?),
-            Some(feeder) => {
-                let off = Offsets::new(off.collect::<Result<_, _>>()?);
-                self.source(feeder, off, shape.w)?
-            }
+            Some(feeder) => self.source(feeder, &ring, shape)?,
         };
-        let added = project.and_then(|p| match &p.op {
-            Op::Conv(conv) => conv.residual,
+        let residual = match project.map(|p| &p.op) {
+            Some(Op::Conv(conv)) => conv.residual.map(|t| self.read(t)).transpose()?,
             _ => None,
-        });
-        let residual = added.map(|t| self.read(t)).transpose()?;
+        };
         let mean = self.mean_of(node.output)?;
         let out = self.make(project.unwrap_or(node).output)?;
         let project = match project.map(|p| &p.op) {
@@ -258,14 +233,9 @@ impl Planner<'_> {
         self.push(Step::Block(Box::new(Block {
             source,
             shape: (shape.c, shape.h, shape.w),
-            lanes,
             ring,
-            capacity: cut.capacity,
-            pitch,
-            ring_plane,
-            ring_blocks,
             rows,
-            window,
+            window: conv.window,
             taps: Taps::pack(&conv.weights, &conv.bias, lanes),
             act: conv.act,
             size: (size.h, size.w),
@@ -276,21 +246,56 @@ impl Planner<'_> {
         })))
     }
 
-    fn source(&mut self, feeder: &Node, off: Offsets, width: usize) -> Result<Source, Refusal> {
+    /// The ring of padded rows between a depthwise convolution and its input.
+    fn ring(
+        &mut self,
+        conv: &Conv,
+        shape: Tensor,
+        cut: &Cut,
+        feeder: Option<&Node>,
+    ) -> Result<Ring, Refusal> {
+        let lanes = self.kernels.lanes();
+        let feeds_panels =
+            feeder.is_some_and(|f| matches!(&f.op, Op::Conv(c) if c.window.is_pointwise()));
+        let all = shape.c.div_ceil(lanes);
+        let blocks = if cut.whole && feeds_panels {
+            all.min(Kernels::MAX_NV)
+        } else {
+            all
+        };
+        let plane = plane(cut.capacity * cut.columns, lanes);
+        let len = blocks.saturating_mul(plane);
+        place(len)?;
+        Ok(Ring {
+            slot: self.need(len)?,
+            capacity: cut.capacity,
+            pitch: cut.columns * lanes,
+            left: conv.window.pads.left * lanes,
+            plane,
+            blocks,
+            lanes,
+        })
+    }
+
+    /// What fills `ring` with a feature map of `shape`.
+    fn source(&mut self, feeder: &Node, ring: &Ring, shape: Tensor) -> Result<Source, Refusal> {
         let Op::Conv(conv) = &feeder.op else {
             return Err(broken(format!("{} is no convolution", feeder.name)));
         };
+        let pixel = |p: usize| ring.row(p / shape.w) + ring.left + p % shape.w * ring.lanes;
+        let off = (0..shape.pixels()).map(|p| place(pixel(p)));
+        let off = Offsets::new(off.collect::<Result<_, _>>()?);
         if conv.window.is_pointwise() {
             let x = self.read(feeder.inputs[0])?;
-            return Ok(Source::Pointwise {
+            return Ok(Source::Pointwise(Box::new(Pointwise {
                 x,
                 runs: blocked_runs(x.c, x.plane, x.lanes)?,
                 panels: self.panels(conv, &natural(x.c)),
                 act: conv.act,
                 off,
-            });
+            })));
         }
-        let mut dense = self.dense(feeder.inputs[0], conv, width)?;
+        let mut dense = self.dense(feeder.inputs[0], conv, shape.w)?;
         dense.off = off;
         Ok(Source::Dense(Box::new(dense)))
     }
@@ -341,35 +346,30 @@ fn dense_order(channels: usize, (kh, kw): (usize, usize), lane: usize) -> (Vec<u
     (order.collect(), counts.collect())
 }
 
-fn cut(
-    _node: &Node,
-    conv: &Conv,
-    height: usize,
-    (rows, columns): (usize, usize),
-    pitch: usize,
-    channels: usize,
-    projected: bool,
-) -> Cut {
+fn cut(conv: &Conv, shape: Tensor, size: Tensor, lanes: usize, projected: bool) -> Cut {
     const F32: usize = size_of::<f32>();
+    let (window, kernel, stride) = (conv.window, conv.window.kernel, conv.window.stride);
+    let columns = (shape.w + window.pads.left).max((size.w - 1) * stride.1 + kernel.1);
     // Two blocks of channels are in the first-level cache at a time.
-    let ring_row = 2 * pitch * F32;
-    let strip_row = columns * channels * F32;
-    if height.saturating_mul(ring_row) <= WHOLE_RING
-        && (!projected || rows.saturating_mul(strip_row) <= WHOLE_STRIP)
+    let ring_row = 2 * columns * lanes * F32;
+    let strip_row = size.w * shape.c.next_multiple_of(lanes) * F32;
+    if shape.h.saturating_mul(ring_row) <= WHOLE_RING
+        && (!projected || size.h.saturating_mul(strip_row) <= WHOLE_STRIP)
     {
         return Cut {
-            rows,
-            capacity: height,
+            rows: size.h,
+            capacity: shape.h,
+            columns,
             whole: true,
         };
     }
-    let (kernel, stride) = (conv.window.kernel.0, conv.window.stride.0);
-    let by_ring = (STRIP_RING / ring_row).saturating_sub(kernel) / stride + 1;
-    let by_strip = if projected { STRIP / strip_row } else { rows };
-    let strip = by_ring.min(by_strip).clamp(1, rows);
+    let by_ring = (STRIP_RING / ring_row).saturating_sub(kernel.0) / stride.0 + 1;
+    let by_strip = if projected { STRIP / strip_row } else { size.h };
+    let rows = by_ring.min(by_strip).clamp(1, size.h);
     Cut {
-        rows: strip,
-        capacity: ((strip - 1) * stride + kernel).min(height),
+        rows,
+        capacity: ((rows - 1) * stride.0 + kernel.0).min(shape.h),
+        columns,
         whole: false,
     }
 }
