@@ -219,6 +219,17 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
 }
 
 #[test]
+fn a_word_in_place_of_a_section_is_its_kind() {
+    let short = parse("engine = \"native\"").unwrap();
+    assert_eq!(short, parse("[engine]\nkind = \"native\"").unwrap());
+    assert_eq!(short.engine.kind, crate::config::EngineKind::Native);
+    assert_eq!(
+        refused("engine = \"gpu\""),
+        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, cpu"
+    );
+}
+
+#[test]
 fn text_that_is_not_toml_names_the_line_in_one_sentence() {
     for text in [
         "[source]\nkind = ",

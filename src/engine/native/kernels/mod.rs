@@ -19,6 +19,8 @@ mod neon;
 mod portable;
 mod table;
 mod tables;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
