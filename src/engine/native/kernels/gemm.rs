@@ -98,9 +98,6 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXE
                 acc[i][j].clamp(lo, hi).store(out.add(j * g.plane));
             }
         }
-        if let Some(curve) = g.curve {
-            bend::<S, MR, NV>(g, first, curve);
-        }
     }
 }
 
@@ -132,20 +129,22 @@ unsafe fn begin<S: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
-/// Applies `curve` to what a tile has just stored.
+/// Applies `curve` to pixels `first..end` of `nv` blocks that tiles have stored:
+/// apart from them, as a tile's size is no matter here.
 #[inline(always)]
-unsafe fn bend<S: Lanes, const MR: usize, const NV: usize>(
+pub(super) unsafe fn bend<S: Lanes>(
     g: &RawGemm,
-    first: usize,
+    (first, end): (usize, usize),
+    nv: usize,
     curve: Curve,
 ) {
     macro_rules! each {
         ($curve:expr) => {
-            for j in 0..NV {
-                for i in 0..MR {
-                    // SAFETY: the tile has just stored at this very place.
+            for j in 0..nv {
+                for i in first..end {
+                    // SAFETY: a tile has stored at this very place.
                     unsafe {
-                        let at = g.out.add(*g.off.add(first + i) as usize + j * g.plane);
+                        let at = g.out.add(*g.off.add(i) as usize + j * g.plane);
                         apply($curve, S::load(at)).store(at);
                     }
                 }

@@ -4,6 +4,7 @@
 use super::Isa;
 use super::depthwise::{self, RawDepthwise};
 use super::gemm::{self, BLOCKED, RawGemm, STRIDED};
+use super::lanes::Curve;
 use super::map::{self, RawMap, RawPool};
 use super::portable::Portable;
 
@@ -22,6 +23,7 @@ pub(super) struct Table {
     pub lanes: usize,
     /// `[pixel distance: blocked, two, strided][vectors - 1]`.
     tiles: [[TileRow; 3]; 3],
+    bend: unsafe fn(&RawGemm, (usize, usize), usize, Curve),
     /// Kernel width 3 and 5, stride 1 and 2.
     depthwise: [[unsafe fn(&RawDepthwise); 2]; 2],
     any_depthwise: unsafe fn(&RawDepthwise),
@@ -44,7 +46,12 @@ impl Table {
         for i in 1..=tiles {
             let end = pixels * i / tiles;
             // SAFETY: the pixels of this tile are among those of `g`.
-            unsafe { row[end - first - 1](g, first) };
+            unsafe {
+                row[end - first - 1](g, first);
+                if let Some(curve) = g.curve {
+                    (self.bend)(g, (first, end), nv, curve);
+                }
+            }
             first = end;
         }
     }
@@ -82,6 +89,11 @@ macro_rules! table {
             ) {
                 // SAFETY: handed on.
                 unsafe { gemm::tile::<S, MR, NV, PIXEL>(g, first) }
+            }
+            $(#[$feature])?
+            unsafe fn bend(g: &RawGemm, pixels: (usize, usize), nv: usize, curve: Curve) {
+                // SAFETY: handed on.
+                unsafe { gemm::bend::<S>(g, pixels, nv, curve) }
             }
             $(#[$feature])?
             unsafe fn depthwise<const K: usize, const SD: usize>(d: &RawDepthwise) {
@@ -132,6 +144,7 @@ macro_rules! table {
                     [depthwise::<3, 1>, depthwise::<3, 2>],
                     [depthwise::<5, 1>, depthwise::<5, 2>],
                 ],
+                bend,
                 any_depthwise,
                 add,
                 scale,
