@@ -5,7 +5,7 @@ use crate::Request;
 use crate::table::{Row, median};
 use anyhow::{Context, anyhow};
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
+use e4::engine::native::NativeEngine;
 use e4::engine::{Buffer, Engine, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
 use e4::monotonic::now_ns;
@@ -51,7 +51,7 @@ fn frame(stages: &mut [Stage], gates: &mut Gates) -> anyhow::Result<()> {
 }
 
 fn load(request: &Request, bundle: &Bundle) -> anyhow::Result<Vec<Stage>> {
-    let engine = CpuEngine::new();
+    let engine = NativeEngine::new();
     let mut stages = Vec::new();
     for (index, spec) in bundle.manifest().segments.iter().enumerate() {
         stages.push(Stage {

@@ -6,8 +6,9 @@
 //! is met. Ratios are to be trusted rather than times, the more so on a machine
 //! with other work. Nothing is asserted.
 //!
-//! `cargo bench [-- [hop] [wake] [overhead] [gates] [--rounds N] [--bundle DIR]]`
+//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [--rounds N] [--bundle DIR]]`
 
+mod engines;
 mod gates;
 mod hop;
 mod host;
@@ -37,7 +38,8 @@ impl Request {
 
 type Bench = fn(&Request) -> anyhow::Result<Vec<Row>>;
 
-const BENCHES: [(&str, Bench); 4] = [
+const BENCHES: [(&str, Bench); 5] = [
+    ("engines", engines::run),
     ("hop", hop::run),
     ("wake", wake::run),
     ("overhead", overhead::run),
@@ -64,7 +66,7 @@ fn main() -> anyhow::Result<()> {
                 request.bundle = arguments.next().context("--bundle needs a folder")?.into();
             }
             name if BENCHES.iter().any(|(bench, _)| *bench == name) => chosen.push(argument),
-            other => bail!("{other} is no bench: they are hop, wake, overhead and gates"),
+            other => bail!("{other} is no bench: they are engines, hop, wake, overhead and gates"),
         }
     }
     eprintln!("{}", request.host);

@@ -8,7 +8,7 @@
 use crate::Request;
 use crate::table::{Row, median};
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
+use e4::engine::native::NativeEngine;
 use e4::gates::{ExitPolicy, Gates};
 use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop, ThreadPlan};
 use e4::source::generator::{CameraOptions, Generator};
@@ -72,7 +72,7 @@ fn turn(bundle: &Path, exit: usize, placement: &Placement) -> anyhow::Result<Vec
     let sink = Overheads(Vec::with_capacity(usize::try_from(FRAMES)?));
     let finished = Pipeline::new(
         Box::new(camera),
-        Box::new(CpuEngine::new()),
+        Box::new(NativeEngine::new()),
         bundle,
         gates,
         sink,

@@ -39,12 +39,16 @@ named!(Pace: "auto" Auto, "fast" Fast, "realtime" Realtime);
 /// What runs the segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The CPU.
+    /// The fastest that can: the native engine, tract for what it cannot run.
     #[default]
-    Cpu,
+    Auto,
+    /// The native engine alone.
+    Native,
+    /// tract alone.
+    Tract,
 }
 
-named!(EngineKind: "cpu" Cpu);
+named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
 
 /// Scheduling class of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

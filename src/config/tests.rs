@@ -38,7 +38,7 @@ fn other(key: &str) -> &'static str {
         "source.generator.seed" => "18446744073709551615",
         "source.generator.difficulty" => "0.25",
         "source.generator.format" => "i420",
-        "engine.kind" => "cpu",
+        "engine.kind" => "native",
         "bundle.path" => "engines/tiny-e2",
         "exit.policy" => "softmax:0.9",
         "pipeline.threads" => "capture,infer+gate,sink",
@@ -110,7 +110,7 @@ fn every_value_survives_printing_and_reading() {
 
 #[test]
 fn every_flag_wins_over_its_key() {
-    for key in KEYS.iter().filter(|key| key.name != "engine.kind") {
+    for key in KEYS {
         let mut layers = Layers::default();
         layers.text(&Config::default().print(), "e4.toml").unwrap();
         let before = (key.show)(layers.unchecked());
@@ -204,7 +204,7 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
         ),
         (
             "[engine]\nkind = \"gpu\"",
-            "e4.toml:2: engine.kind: \"gpu\" is not \"cpu\"",
+            "e4.toml:2: engine.kind: \"gpu\" is not one of auto, native, tract, cpu",
         ),
         (
             "[pipeline]\nslots = 2",
@@ -230,6 +230,17 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
     for (text, wanted) in cases {
         assert_eq!(refused(text), wanted);
     }
+}
+
+#[test]
+fn a_word_in_place_of_a_section_is_its_kind() {
+    let short = parse("engine = \"native\"").unwrap();
+    assert_eq!(short, parse("[engine]\nkind = \"native\"").unwrap());
+    assert_eq!(short.engine.kind, crate::config::EngineKind::Native);
+    assert_eq!(
+        refused("engine = \"gpu\""),
+        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, cpu"
+    );
 }
 
 #[test]

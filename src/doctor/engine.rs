@@ -10,7 +10,9 @@ pub(super) fn cpu(subject: &Subject<'_>) -> Check {
     const ID: &str = "engine";
     const WHY: &str = "something has to run the network's segments";
     let found = match subject.config.engine.kind {
-        EngineKind::Cpu => "cpu, built in",
+        EngineKind::Auto => "native, built in; tract, built in, for segments that it cannot run",
+        EngineKind::Native => "native, built in",
+        EngineKind::Tract => "tract, built in",
     };
     Check::new(ID, WHY, State::Ok, found)
 }

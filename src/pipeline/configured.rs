@@ -4,8 +4,10 @@ use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
+use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
+use crate::engine::native::NativeEngine;
 use crate::gates::{Gates, GatesError};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
@@ -77,10 +79,9 @@ impl Pipeline<Sink> {
             "bundle",
         )?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
-        let (source, notices) = source(config, &bundle, stop)?;
-        let engine: Box<dyn Engine> = match config.engine.kind {
-            EngineKind::Cpu => Box::new(CpuEngine::new()),
-        };
+        let (source, mut notices) = source(config, &bundle, stop)?;
+        let (engine, more) = engine(config.engine.kind, &bundle);
+        notices.extend(more);
         let drops: Arc<DropCounters> = Arc::default();
         let sink = Sink::new(SinkSetup {
             labels: bundle.manifest().labels.clone(),
@@ -130,6 +131,18 @@ fn or_shipped(
         .map(Path::to_owned)
         .or_else(|| shipped(Path::new(what)))
         .ok_or(SetupError::NotShipped { what, flag })
+}
+
+/// The engine, and what the user should know about its choice.
+fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
+    match kind {
+        EngineKind::Auto => {
+            let engine = AutoEngine::new();
+            (Box::new(engine), engine.notices(bundle))
+        }
+        EngineKind::Native => (Box::new(NativeEngine::new()), Vec::new()),
+        EngineKind::Tract => (Box::new(CpuEngine::new()), Vec::new()),
+    }
 }
 
 fn source(
