@@ -95,7 +95,7 @@ mod system {
     /// one that it can say.
     fn timespec(ns: u64) -> libc::timespec {
         libc::timespec {
-            tv_sec: libc::time_t::try_from(ns / 1_000_000_000).unwrap_or(libc::time_t::MAX),
+            tv_sec: (ns / 1_000_000_000).try_into().unwrap_or(i64::MAX),
             tv_nsec: libc::c_long::try_from(ns % 1_000_000_000).unwrap_or(0),
         }
     }

@@ -125,11 +125,11 @@ fn pin(core: usize) -> Result<(), SetupError> {
 
 fn set_class(class: SchedClass) -> Result<(), SetupError> {
     let (policy, priority) = class.policy();
-    let param = libc::sched_param {
-        sched_priority: priority.into(),
-    };
-    // SAFETY: `param` outlives the call; 0 is the calling thread.
-    match unsafe { libc::sched_setscheduler(0, policy, &raw const param) } {
+    let priority = libc::c_int::from(priority);
+    // The system call itself: musl's function of this name always refuses.
+    // SAFETY: the kernel's `struct sched_param` is this one integer, which outlives
+    // the call; 0 is the calling thread.
+    match unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) } {
         0 => Ok(()),
         _ => Err(SetupError::Class {
             class,
