@@ -23,6 +23,8 @@ pub mod monotonic;
 #[cfg(not(loom))]
 pub mod pipeline;
 #[cfg(not(loom))]
+pub mod power;
+#[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
 pub mod source;

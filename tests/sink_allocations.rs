@@ -47,6 +47,7 @@ fn a_thousand_frames_without_an_allocation() {
         ],
         status: None,
         endless: false,
+        energy: None,
     });
     for frame in 0..100 {
         assert!(sink.accept(&result(frame)));

@@ -79,6 +79,8 @@ fn heading(key: &Key) -> &'static str {
         "source" => "Source",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
+        "clocks" => "Clocks",
+        "power" => "Energy",
         "sink" => "Output",
         _ => "Threads",
     }

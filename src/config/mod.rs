@@ -33,7 +33,10 @@ mod shipped;
 mod tests;
 mod value;
 
-pub use choices::{Class, CoreChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode, Threads};
+pub use choices::{
+    BoardName, Class, CoreChoice, EngineKind, OutputTo, Pace, Rails, SourceKind, StatusMode,
+    Threads,
+};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
 pub use placement::default_placement;
@@ -41,6 +44,7 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
+use crate::power::Choice;
 use crate::tensor::PixelFormat;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +63,10 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// Each stage's thread.
     pub stage: StageConfigs,
+    /// Clocks.
+    pub clocks: ClocksConfig,
+    /// Energy.
+    pub power: PowerConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -261,6 +269,34 @@ impl Default for StageConfig {
             wait: None,
         }
     }
+}
+
+/// `[clocks]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClocksConfig {
+    /// Root of the tree with the clocks and the power sensors.
+    pub sysfs_root: PathBuf,
+}
+
+impl Default for ClocksConfig {
+    fn default() -> Self {
+        Self {
+            sysfs_root: "/".into(),
+        }
+    }
+}
+
+/// `[power]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PowerConfig {
+    /// What measures energy.
+    pub sensor: Choice,
+    /// The board; unset: as the device tree says.
+    pub board: Option<BoardName>,
+    /// The rails that add up; unset: the board's.
+    pub rails: Option<Rails>,
+    /// Hold lines back for their frames' energy; unset: except for live sources.
+    pub per_frame: Option<bool>,
 }
 
 /// `[sink]`

@@ -9,6 +9,7 @@
 //! Cost: system calls at start, nothing a frame.
 
 pub mod memory;
+pub mod nice;
 
 use core_affinity::CoreId;
 use std::fmt;
