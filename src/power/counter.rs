@@ -63,7 +63,11 @@ impl EnergyCounter {
             };
             let source = Source::open(&root.path(file));
             counters.push(Counter {
-                source: source.map_err(|fault| RailFault { rail, fault })?,
+                source: source.map_err(|fault| RailFault {
+                    rail,
+                    part: 0,
+                    fault,
+                })?,
                 wraps_after_uj: *wraps_after_uj,
                 latest_uj: None,
                 total_uj: 0,
@@ -81,8 +85,8 @@ impl PowerSensor for EnergyCounter {
     fn rails(&self) -> &[String] {
         &self.common.boundary.rails
     }
-    fn file(&self, rail: usize) -> &str {
-        self.common.file(rail)
+    fn files(&self, rail: usize) -> &[String] {
+        self.common.files(rail)
     }
     fn boundary(&self) -> &Boundary {
         &self.common.boundary
@@ -104,7 +108,11 @@ impl PowerSensor for EnergyCounter {
             match counter.read() {
                 Ok(energy) => *value = energy,
                 Err(fault) => {
-                    failed.get_or_insert(RailFault { rail, fault });
+                    failed.get_or_insert(RailFault {
+                        rail,
+                        part: 0,
+                        fault,
+                    });
                 }
             }
         }

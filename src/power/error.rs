@@ -29,6 +29,8 @@ pub enum Fault {
 pub struct RailFault {
     /// Index among [`super::PowerSensor::rails`].
     pub rail: usize,
+    /// Which of the rail's files, where several make its reading.
+    pub part: usize,
     /// What is wrong.
     pub fault: Fault,
 }

@@ -18,8 +18,8 @@
 //! - calibration: the sensor's own accuracy times the energy, where it states one.
 //!
 //! A counter loses nothing between readings; it is only read late: an end of the
-//! stretch is uncertain by the power there times `R/2`, by one count, and by where
-//! within the interval between two readings the energy was used.
+//! stretch is uncertain by the highest power of the three intervals around it times
+//! `R/2`, by one count, and by where within its interval the energy was used.
 //!
 //! What the bar does not cover: power that goes up and back down between two
 //! refreshes of a sensor that does not average over all of the time between them.
@@ -80,8 +80,9 @@ pub(super) struct End {
 }
 
 impl End {
-    /// The end at `at_ns` between `left` and `right`.
-    pub fn between(left: &Mark, right: &Mark, at_ns: u64, before: Mark, after: Mark) -> Self {
+    /// The end at `at_ns` between the first and the second of neighbouring marks.
+    pub fn between(around: [&Mark; 3], at_ns: u64, before: Mark, after: Mark) -> Self {
+        let [left, right, next] = around;
         let length_ns = right.at_ns.saturating_sub(left.at_ns).max(1);
         let share = at_ns.saturating_sub(left.at_ns) as f64 / length_ns as f64;
         let share = share.clamp(0.0, 1.0);
@@ -99,7 +100,8 @@ impl End {
             here,
             before,
             after,
-            edge_j: right.blur_j + inside_j,
+            // A counter that is read just before it moves shows no power at all.
+            edge_j: left.blur_j.max(right.blur_j).max(next.blur_j) + inside_j,
         }
     }
 

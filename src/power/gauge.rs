@@ -7,7 +7,7 @@ use super::sensor::Window;
 #[derive(Debug)]
 pub(super) struct Common {
     pub name: String,
-    pub files: Vec<String>,
+    pub files: Vec<Vec<String>>,
     pub boundary: Boundary,
     pub window: Window,
     pub accuracy: f64,
@@ -15,17 +15,20 @@ pub(super) struct Common {
 
 impl Common {
     pub fn new(found: &Found, rails: &[&FoundRail], boundary: &Boundary) -> Self {
-        let file = |rail: &&FoundRail| rail.measure.files().first().map(ToString::to_string);
+        let files = |rail: &&FoundRail| {
+            let files = rail.measure.files();
+            files.iter().map(ToString::to_string).collect()
+        };
         Self {
             name: found.name.clone(),
-            files: rails.iter().filter_map(file).collect(),
+            files: rails.iter().map(files).collect(),
             boundary: boundary.clone(),
             window: found.window,
             accuracy: found.accuracy,
         }
     }
 
-    pub fn file(&self, rail: usize) -> &str {
-        self.files.get(rail).map_or("", String::as_str)
+    pub fn files(&self, rail: usize) -> &[String] {
+        self.files.get(rail).map_or(&[], Vec::as_slice)
     }
 }

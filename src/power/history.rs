@@ -44,6 +44,11 @@ impl History {
         self.marks.push_back(mark);
     }
 
+    #[cfg(test)]
+    pub(super) fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter()
+    }
+
     /// The latest moment that is covered.
     #[must_use]
     pub fn until_ns(&self) -> Option<u64> {
@@ -87,9 +92,9 @@ impl History {
         let late = at_ns.saturating_add(self.margin_ns);
         let after = self.marks.partition_point(|mark| mark.at_ns < late);
         let after = self.marks.get(after).or(self.marks.back())?;
-        Some(Moment(End::between(
-            left_mark, right_mark, at_ns, *before, *after,
-        )))
+        let next = self.marks.get(right + 1).unwrap_or(right_mark);
+        let around = [left_mark, right_mark, next];
+        Some(Moment(End::between(around, at_ns, *before, *after)))
     }
 
     /// The energy from one moment to another. `None` where the stretch is shorter

@@ -49,6 +49,8 @@ mod rows;
 mod sampler;
 mod select;
 mod sensor;
+#[cfg(test)]
+mod tests;
 mod wattmeter;
 
 pub use board::{Board, boards, detect};

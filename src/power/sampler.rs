@@ -71,7 +71,7 @@ enum Event {
 #[derive(Debug)]
 pub struct Sampler {
     facts: Facts,
-    files: Vec<String>,
+    files: Vec<Vec<String>>,
     shared: Arc<Shared>,
     events: RingRx<Event>,
     history: History,
@@ -91,7 +91,7 @@ impl Sampler {
             boundary: sensor.boundary().clone(),
             window,
         };
-        let files = (0..sensor.rails().len()).map(|rail| sensor.file(rail).to_owned());
+        let files = (0..sensor.rails().len()).map(|rail| sensor.files(rail).to_vec());
         let files = files.collect();
         let history = History::new(KEPT, &window, sensor.accuracy());
         let shared = Arc::new(Shared::default());
@@ -177,9 +177,13 @@ impl Sampler {
     /// A sentence about the readings that failed, if there were any.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
-        let RailFault { rail, fault } = self.failure?;
+        let RailFault { rail, part, fault } = self.failure?;
         let Losses { readings, failed } = self.losses();
-        let file = self.files.get(rail).map_or("", String::as_str);
+        let file = self
+            .files
+            .get(rail)
+            .and_then(|files| files.get(part))
+            .map_or("", String::as_str);
         Some(format!(
             "{}: {failed} of {} readings failed, the first because {file} could not be used ({fault}){}; \
              their time is a gap in the energy",

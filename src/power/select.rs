@@ -139,6 +139,7 @@ pub fn open(
     let mut sensor = sensor.ok_or_else(|| {
         unreadable(RailFault {
             rail: 0,
+            part: 0,
             fault: Fault::NotANumber,
         })
     })?;
@@ -149,7 +150,7 @@ pub fn open(
 
 fn unreadable(found: &Found, rails: &[&FoundRail], error: RailFault) -> PowerError {
     let file = rails.get(error.rail).map(|rail| rail.measure.files());
-    let file = file.and_then(|files| files.first().map(ToString::to_string));
+    let file = file.and_then(|files| files.get(error.part).map(ToString::to_string));
     let file = file.unwrap_or_default();
     PowerError::Unreadable {
         sensor: found.name.clone(),

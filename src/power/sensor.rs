@@ -77,8 +77,9 @@ pub trait PowerSensor: fmt::Debug + Send {
     /// Labels of the rails that are read and added up: at least one.
     fn rails(&self) -> &[String];
 
-    /// File that the rail's reading comes from, for error sentences.
-    fn file(&self, rail: usize) -> &str;
+    /// Files that the rail's reading is made of, in the order of
+    /// [`RailFault::part`].
+    fn files(&self, rail: usize) -> &[String];
 
     /// What the sum of the rails is, in words and names.
     fn boundary(&self) -> &Boundary;

@@ -7,6 +7,13 @@ use super::found::{Found, FoundRail, Measure};
 use super::gauge::Common;
 use super::sensor::{PowerSensor, Quantity, Window};
 
+/// Places of the files in [`Measure::files`].
+const AMPERE: usize = 0;
+const VOLT: usize = 1;
+
+/// A fault and the place of its file.
+type InPart = (usize, Fault);
+
 #[derive(Debug)]
 enum Gauge {
     /// Millivolts, milliamperes, the step of each, and the latest power's step.
@@ -47,7 +54,11 @@ impl Wattmeter {
         let mut gauges = Vec::with_capacity(rails.len());
         for (index, rail) in rails.iter().enumerate() {
             let opened = Gauge::open(root, &rail.measure);
-            match opened.map_err(|fault| RailFault { rail: index, fault })? {
+            match opened.map_err(|(part, fault)| RailFault {
+                rail: index,
+                part,
+                fault,
+            })? {
                 Some(gauge) => gauges.push(gauge),
                 None => return Ok(None),
             }
@@ -58,8 +69,9 @@ impl Wattmeter {
 }
 
 impl Gauge {
-    fn open(root: &Root, measure: &Measure) -> Result<Option<Self>, Fault> {
-        let open = |file: &str| Source::open(&root.path(file));
+    fn open(root: &Root, measure: &Measure) -> Result<Option<Self>, InPart> {
+        let open =
+            |part: usize, file: &str| Source::open(&root.path(file)).map_err(|fault| (part, fault));
         Ok(match measure {
             Measure::VoltAmpere {
                 volt,
@@ -67,8 +79,8 @@ impl Gauge {
                 step_mv,
                 step_ma,
             } => Some(Self::Product {
-                volt: open(volt)?,
-                ampere: open(ampere)?,
+                volt: open(VOLT, volt)?,
+                ampere: open(AMPERE, ampere)?,
                 step_mv: *step_mv,
                 step_ma: *step_ma,
                 step_uw: 0.0,
@@ -78,7 +90,7 @@ impl Gauge {
                 unit_uw,
                 step_uw,
             } => Some(Self::Power {
-                power: open(file)?,
+                power: open(0, file)?,
                 unit_uw: *unit_uw,
                 step_uw: *step_uw,
             }),
@@ -86,8 +98,8 @@ impl Gauge {
         })
     }
 
-    /// Microwatts. Less than nothing by up to two steps is the converter's offset.
-    fn read(&mut self) -> Result<i64, Fault> {
+    /// Microwatts.
+    fn read(&mut self) -> Result<i64, InPart> {
         match self {
             Self::Product {
                 volt,
@@ -96,25 +108,20 @@ impl Gauge {
                 step_ma,
                 step_uw,
             } => {
-                let (mv, ma) = (volt.read()?, ampere.read()?);
-                if (ma as f64) < -2.0 * *step_ma {
-                    return Err(Fault::Backwards);
-                }
+                let mv = volt.read().map_err(|fault| (VOLT, fault))?;
+                let ma = ampere.read().map_err(|fault| (AMPERE, fault))?;
                 // mV * mA = uW; a step of the one weighs as much as the other is large.
-                *step_uw = mv.abs() as f64 * *step_ma + ma.abs() as f64 * *step_mv;
-                mv.checked_mul(ma).ok_or(Fault::NotANumber)
+                *step_uw =
+                    mv.unsigned_abs() as f64 * *step_ma + ma.unsigned_abs() as f64 * *step_mv;
+                forwards(mv.checked_mul(ma), *step_uw)
             }
             Self::Power {
                 power,
                 unit_uw,
                 step_uw,
             } => {
-                let uw = power.read()?.checked_mul(*unit_uw);
-                let uw = uw.ok_or(Fault::NotANumber)?;
-                match (uw as f64) < -2.0 * *step_uw {
-                    true => Err(Fault::Backwards),
-                    false => Ok(uw),
-                }
+                let power = power.read().map_err(|fault| (0, fault))?;
+                forwards(power.checked_mul(*unit_uw), *step_uw)
             }
         }
     }
@@ -126,6 +133,16 @@ impl Gauge {
     }
 }
 
+/// The power, where it is a number and not less than nothing by more than two steps,
+/// which is the converter's offset.
+fn forwards(uw: Option<i64>, step_uw: f64) -> Result<i64, InPart> {
+    let uw = uw.ok_or((0, Fault::NotANumber))?;
+    if (uw as f64) < -2.0 * step_uw {
+        return Err((0, Fault::Backwards));
+    }
+    Ok(uw)
+}
+
 impl PowerSensor for Wattmeter {
     fn name(&self) -> &str {
         &self.common.name
@@ -133,8 +150,8 @@ impl PowerSensor for Wattmeter {
     fn rails(&self) -> &[String] {
         &self.common.boundary.rails
     }
-    fn file(&self, rail: usize) -> &str {
-        self.common.file(rail)
+    fn files(&self, rail: usize) -> &[String] {
+        self.common.files(rail)
     }
     fn boundary(&self) -> &Boundary {
         &self.common.boundary
@@ -151,7 +168,9 @@ impl PowerSensor for Wattmeter {
     fn read(&mut self, values: &mut [i64]) -> Result<(), RailFault> {
         let gauges = self.gauges.iter_mut().zip(values).enumerate();
         for (rail, (gauge, value)) in gauges {
-            *value = gauge.read().map_err(|fault| RailFault { rail, fault })?;
+            *value = gauge
+                .read()
+                .map_err(|(part, fault)| RailFault { rail, part, fault })?;
         }
         Ok(())
     }

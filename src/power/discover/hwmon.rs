@@ -82,15 +82,19 @@ fn power(root: &Root, chip: &Chip, kind: SensorKind) -> Option<Found> {
         .collect();
     let average = milliseconds(root, &format!("{folder}/power1_average_interval"));
     let refresh = milliseconds(root, &format!("{folder}/update_interval"));
-    let percent = root.text(&format!("{folder}/power1_accuracy"));
-    let accuracy = percent.and_then(|text| text.trim_end_matches('%').parse::<f64>().ok());
+    let error = inaccuracy(root, &format!("{folder}/power1_accuracy"));
     found(chip, kind, rails, average, refresh).map(|found| Found {
-        accuracy: accuracy
-            .filter(|p| (0.0..=100.0).contains(p))
-            .unwrap_or(0.0)
-            / 100.0,
+        accuracy: error.unwrap_or(0.0),
         ..found
     })
+}
+
+/// What lacks to 100 % in an accuracy as ACPI states it; a firmware that has no idea
+/// says 0.
+fn inaccuracy(root: &Root, file: &str) -> Option<f64> {
+    let text = root.text(file)?;
+    let percent: f64 = text.trim_end_matches('%').parse().ok()?;
+    (percent > 0.0 && percent <= 100.0).then_some(1.0 - percent / 100.0)
 }
 
 fn energy(root: &Root, chip: &Chip) -> Option<Found> {

@@ -3,6 +3,7 @@
 mod boot;
 mod clocks;
 mod pipeline;
+mod power;
 mod selftest;
 mod vivid;
 
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         pipeline::CASES,
+        power::CASES,
         selftest::CASES,
     ]
     .concat()
