@@ -80,7 +80,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts to read `sensor`.
+    /// Starts to read `sensor`: once at once, so that all time from now on is covered.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -96,7 +96,8 @@ impl Sampler {
         let history = History::new(KEPT, &window, sensor.accuracy());
         let shared = Arc::new(Shared::default());
         let (tx, events) = ring(WAITING);
-        let work = Work::new(sensor, tx, shared.clone());
+        let mut work = Work::new(sensor, tx, shared.clone());
+        work.read();
         let thread = std::thread::Builder::new().name("e4-power".into());
         let thread = thread
             .spawn(move || work.run())
@@ -238,9 +239,9 @@ impl Work {
         let _ = give_way(NICE);
         let mut due_ns = now_ns();
         while !self.shared.stop.load(Ordering::Relaxed) {
-            self.read();
             due_ns = due_ns.saturating_add(self.period_ns).max(now_ns());
             self.wait(due_ns);
+            self.read();
         }
     }
 
