@@ -26,7 +26,7 @@ impl LineFormat {
     #[must_use]
     pub fn longest(&self) -> usize {
         let names = self.classes.iter().map(String::len);
-        1024 + 2 * names.max().unwrap_or(0)
+        1152 + 2 * names.max().unwrap_or(0)
     }
 
     /// Appends the line of `result` to `line`; `drops` is the number of frames
@@ -174,6 +174,7 @@ mod tests {
         let mut line = Vec::with_capacity(format.longest());
         let capacity = line.capacity();
         format.write(&mut line, &result, u64::MAX).unwrap();
+        add_energy(&mut line, 1e15, 1e15).unwrap();
         assert_eq!(line.capacity(), capacity, "{}", line.len());
     }
 }
