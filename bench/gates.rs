@@ -1,29 +1,25 @@
-//! What each exit's head and gate cost beside the segment before them.
-//!
-//! Segment and gate take turns on one thread, on golden frames; the table gives
-//! medians, and the share of the gate's time in its segment's.
-//!
-//! `cargo bench --bench gates [-- ROUNDS [BUNDLE]]`
+//! *Gates*: what each exit's head and gate cost beside the segment before them.
+//! Segment and gate take turns on one thread.
 
-use anyhow::Context;
+use crate::Request;
+use crate::table::{Row, median};
+use anyhow::{Context, anyhow};
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
+use e4::engine::native::NativeEngine;
 use e4::engine::{Buffer, Engine, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
 use e4::monotonic::now_ns;
-use std::path::Path;
 
-/// One segment with its buffers.
+/// Frames of a round; there are no turns but segment and gate.
+const FRAMES: usize = 100;
+
+/// One segment with its buffers, and the times of this round and of all.
 struct Stage {
     segment: Box<dyn Segment>,
     io: Option<SegmentIo>,
-    segment_ns: Vec<u64>,
-    gate_ns: Vec<u64>,
-}
-
-fn median(times: &mut [u64]) -> u64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or(0)
+    segment_us: Vec<f64>,
+    gate_us: Vec<f64>,
+    rounds: Vec<f64>,
 }
 
 /// Runs all segments of one frame, and each exit's gate after its segment.
@@ -42,66 +38,72 @@ fn frame(stages: &mut [Stage], gates: &mut Gates) -> anyhow::Result<()> {
         let pooled = io.pooled.as_host().context("host memory")?;
         gates.evaluate(exit, pooled)?;
         let gate_ns = now_ns();
-        stage.segment_ns.push(segment_ns - started_ns);
-        stage.gate_ns.push(gate_ns - segment_ns);
-        map = io
-            .output
-            .as_ref()
-            .and_then(Buffer::as_host)
-            .map(<[f32]>::to_vec);
+        stage
+            .segment_us
+            .push((segment_ns - started_ns) as f64 / 1e3);
+        stage.gate_us.push((gate_ns - segment_ns) as f64 / 1e3);
+        let output = io.output.as_ref().and_then(Buffer::as_host);
+        map = output.map(<[f32]>::to_vec);
         stage.io = Some(io);
     }
     gates.commit();
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds in a table")]
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
-    let rounds: usize = arguments
-        .next()
-        .map_or(Ok(300), |n| n.parse())
-        .context("ROUNDS")?;
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/mobilenetv2-e5").to_owned();
-    let path = arguments.next().unwrap_or(shipped);
-    let bundle = Bundle::open(Path::new(&path))?;
-    let engine = CpuEngine::new();
-    let mut gates = Gates::open(&bundle, ExitPolicy::Gates)?;
+fn load(request: &Request, bundle: &Bundle) -> anyhow::Result<Vec<Stage>> {
+    let engine = NativeEngine::new();
     let mut stages = Vec::new();
     for (index, spec) in bundle.manifest().segments.iter().enumerate() {
         stages.push(Stage {
-            segment: engine.load(&bundle, index)?,
+            segment: engine.load(bundle, index)?,
             io: Some(SegmentIo::new(&engine, spec)?),
-            segment_ns: Vec::with_capacity(rounds),
-            gate_ns: Vec::with_capacity(rounds),
+            segment_us: Vec::with_capacity(FRAMES * request.rounds(3)),
+            gate_us: Vec::with_capacity(FRAMES * request.rounds(3)),
+            rounds: Vec::new(),
         });
     }
-    for round in 0..rounds + rounds / 10 {
+    Ok(stages)
+}
+
+/// One line an exit.
+pub fn run(request: &Request) -> anyhow::Result<Vec<Row>> {
+    // A thread of its own, so that the set-up ends with it.
+    std::thread::scope(|scope| scope.spawn(|| measure(request)).join())
+        .map_err(|_| anyhow!("the bench's thread panicked"))?
+}
+
+fn measure(request: &Request) -> anyhow::Result<Vec<Row>> {
+    request.host.set_up(request.host.last);
+    let bundle = Bundle::open(&request.bundle)?;
+    let mut gates = Gates::open(&bundle, ExitPolicy::Gates)?;
+    let mut stages = load(request, &bundle)?;
+    for _ in 0..FRAMES / 4 {
         frame(&mut stages, &mut gates)?;
-        if round + 1 == rounds / 10 {
-            for stage in &mut stages {
-                stage.segment_ns.clear();
-                stage.gate_ns.clear();
-            }
+    }
+    for stage in &mut stages {
+        stage.segment_us.clear();
+        stage.gate_us.clear();
+    }
+    for round in 0..request.rounds(3) {
+        for _ in 0..FRAMES {
+            frame(&mut stages, &mut gates)?;
+        }
+        for stage in &mut stages {
+            let mut times = stage.gate_us[round * FRAMES..].to_vec();
+            stage.rounds.push(median(&mut times));
         }
     }
-    println!(
-        "{path}, engine {}, medians of {rounds} frames",
-        engine.name()
-    );
-    println!(
-        "{:>5} {:>12} {:>9} {:>8}",
-        "exit", "segment us", "gate us", "share"
-    );
-    for (exit, stage) in stages.iter_mut().enumerate() {
-        let (segment, gate) = (median(&mut stage.segment_ns), median(&mut stage.gate_ns));
-        println!(
-            "{:>5} {:>12.1} {:>9.1} {:>7.1}%",
-            exit + 1,
-            segment as f64 / 1e3,
-            gate as f64 / 1e3,
-            100.0 * gate as f64 / segment as f64
-        );
-    }
-    Ok(())
+    let lines = (1..).zip(&mut stages).map(|(exit, stage)| {
+        let gate = median(&mut stage.gate_us);
+        let row = Row::new(
+            format!("head and gate of exit {exit}"),
+            gate,
+            "us",
+            &stage.rounds,
+        )
+        .against("its segment", median(&mut stage.segment_us));
+        let small = row.ratio().is_some_and(|ratio| ratio <= 0.05);
+        row.target("ratio <= 0.05", small)
+    });
+    Ok(lines.collect())
 }

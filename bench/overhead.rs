@@ -1,36 +1,32 @@
-//! What the pipeline adds to the work of its stages.
+//! *Overhead*: what the pipeline adds to the work of its stages.
 //!
 //! A synthetic camera at 30 frames a second (drawn beforehand), every frame
-//! taken to a fixed exit. Overhead is the time from a frame's capture until its
-//! result is with the sink, less the time that making the tensor, the segments
-//! and the gates took. Placements and exits take turns, round by round; the
-//! table gives the median and the 90th percentile over all rounds.
-//!
-//! `cargo bench --bench overhead [-- ROUNDS [BUNDLE]]`
+//! taken to a fixed exit. Overhead is that of the summary's `overhead_us`: from
+//! a frame's capture until the sink has its result, less the time during which
+//! any stage worked on it.
 
-use anyhow::Context;
+use crate::Request;
+use crate::table::{Row, median};
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
+use e4::engine::native::NativeEngine;
 use e4::gates::{ExitPolicy, Gates};
-use e4::monotonic::now_ns;
 use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop, ThreadPlan};
 use e4::source::generator::{CameraOptions, Generator};
 use e4::telemetry::FrameResult;
 use std::path::Path;
 
 /// Frames of one turn, and those at its start that do not count.
-const FRAMES: u64 = 75;
-const WARM_UP: u64 = 15;
+const FRAMES: u64 = 60;
+const WARM_UP: u64 = 12;
 
-/// Keeps the overhead of every frame.
+/// Keeps the overhead of every frame, in microseconds.
 #[derive(Debug)]
-struct Overheads(Vec<u64>);
+struct Overheads(Vec<f64>);
 
 impl ResultSink for Overheads {
     fn accept(&mut self, result: &FrameResult) -> bool {
-        let end_to_end_ns = now_ns().saturating_sub(result.captured_ns);
         if result.frame >= WARM_UP {
-            self.0.push(end_to_end_ns.saturating_sub(result.work_ns()));
+            self.0.push(result.overhead_ns() as f64 / 1e3);
         }
         true
     }
@@ -63,7 +59,7 @@ fn placements() -> anyhow::Result<Vec<(&'static str, Placement)>> {
     ])
 }
 
-fn turn(bundle: &Path, exit: usize, placement: &Placement) -> anyhow::Result<Vec<u64>> {
+fn turn(bundle: &Path, exit: usize, placement: &Placement) -> anyhow::Result<Vec<f64>> {
     let bundle = Bundle::open(bundle)?;
     let gates = Gates::open(&bundle, ExitPolicy::Always(exit))?;
     let camera = Generator::new(CameraOptions {
@@ -76,7 +72,7 @@ fn turn(bundle: &Path, exit: usize, placement: &Placement) -> anyhow::Result<Vec
     let sink = Overheads(Vec::with_capacity(usize::try_from(FRAMES)?));
     let finished = Pipeline::new(
         Box::new(camera),
-        Box::new(CpuEngine::new()),
+        Box::new(NativeEngine::new()),
         bundle,
         gates,
         sink,
@@ -87,54 +83,52 @@ fn turn(bundle: &Path, exit: usize, placement: &Placement) -> anyhow::Result<Vec
     Ok(finished.sink.0)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds in a table")]
-fn percentile_us(sorted_ns: &[u64], percent: usize) -> f64 {
-    sorted_ns
-        .get(sorted_ns.len() * percent / 100)
-        .map_or(f64::NAN, |&ns| ns as f64 / 1e3)
+/// All frames of a placement at an exit, and the median of each round.
+#[derive(Clone, Default)]
+struct Cell {
+    frames: Vec<f64>,
+    rounds: Vec<f64>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
-    let rounds: usize = arguments
-        .next()
-        .map_or(Ok(3), |n| n.parse())
-        .context("ROUNDS")?;
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/mobilenetv2-e5").to_owned();
-    let bundle = arguments.next().unwrap_or(shipped);
-    let bundle = Path::new(&bundle);
-    let exits = Bundle::open(bundle)?.manifest().exits.len();
+/// One line a placement and exit.
+pub fn run(request: &Request) -> anyhow::Result<Vec<Row>> {
+    let exits = Bundle::open(&request.bundle)?.manifest().exits.len();
     let placements = placements()?;
-    let mut overheads = vec![Vec::new(); placements.len() * exits];
+    let mut cells = vec![vec![Cell::default(); exits]; placements.len()];
+    let rounds = request.rounds(3);
     for round in 1..=rounds {
-        eprintln!("round {round} of {rounds}");
-        for exit in 1..=exits {
-            for (index, (_, placement)) in placements.iter().enumerate() {
-                overheads[index * exits + exit - 1].extend(turn(bundle, exit, placement)?);
+        eprintln!("  round {round} of {rounds}");
+        for exit in 0..exits {
+            for ((_, placement), cells) in placements.iter().zip(&mut cells) {
+                let mut frames = turn(&request.bundle, exit + 1, placement)?;
+                cells[exit].rounds.push(median(&mut frames));
+                cells[exit].frames.extend(frames);
             }
         }
     }
-    println!(
-        "overhead in us, p50 / p90, {} frames a cell, 30 fps",
-        overheads[0].len()
-    );
-    print!("{:<10}", "");
-    (1..=exits).for_each(|exit| print!("{:>18}", format!("exit {exit}")));
-    println!();
-    for (index, (name, _)) in placements.iter().enumerate() {
-        print!("{name:<10}");
-        for cell in &mut overheads[index * exits..(index + 1) * exits] {
-            cell.sort_unstable();
-            print!(
-                "{:>18}",
-                format!(
-                    "{:.1} / {:.1}",
-                    percentile_us(cell, 50),
-                    percentile_us(cell, 90)
-                )
-            );
+    let mut rows = Vec::new();
+    for ((name, _), cells) in placements.iter().zip(&mut cells) {
+        let mut before = None;
+        for (exit, cell) in (1..).zip(cells) {
+            let value = median(&mut cell.frames);
+            let what = format!("overhead, {name}, exit {exit}");
+            let row = Row::new(what, value, "us", &cell.rounds);
+            rows.push(judge(row, name, before));
+            before = Some(value);
         }
-        println!();
     }
-    Ok(())
+    Ok(rows)
+}
+
+/// The target of a placement, given the overhead at the exit before.
+fn judge(row: Row, placement: &str, before: Option<f64>) -> Row {
+    let value = row.value;
+    match (placement, before) {
+        ("fused", _) => row.target("<= 6 us", value <= 6.0),
+        ("4 threads", None) => row.target("<= 25 us", value <= 25.0),
+        ("4 threads", Some(before)) => row
+            .against("the exit before", before)
+            .target("<= peer + 10 us", value <= before + 10.0),
+        _ => row,
+    }
 }

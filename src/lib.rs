@@ -13,7 +13,11 @@
 #[cfg(not(loom))]
 pub mod cli;
 #[cfg(not(loom))]
+pub mod clocks;
+#[cfg(not(loom))]
 pub mod config;
+#[cfg(not(loom))]
+pub mod doctor;
 #[cfg(not(loom))]
 pub mod engine;
 #[cfg(not(loom))]
@@ -23,7 +27,11 @@ pub mod monotonic;
 #[cfg(not(loom))]
 pub mod pipeline;
 #[cfg(not(loom))]
+pub mod plan;
+#[cfg(not(loom))]
 pub mod power;
+#[cfg(not(loom))]
+pub mod profile;
 #[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]

@@ -70,7 +70,12 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The stage starts on a piece of work.
     pub fn busy(&self) {
-        self.busy_since_ns.store(now_ns(), Ordering::Relaxed);
+        self.busy_since(now_ns());
+    }
+
+    /// The same, for who has just read the clock.
+    pub fn busy_since(&self, now_ns: u64) {
+        self.busy_since_ns.store(now_ns, Ordering::Relaxed);
     }
 
     /// The stage has nothing to do.

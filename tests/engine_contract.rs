@@ -1,13 +1,16 @@
 //! The contract of the engine seam, held by every engine: the same cases run on
-//! the CPU engine and on the one that completes asynchronously. Another engine
+//! the native engine with each set of kernels, on tract, and on the one that
+//! completes asynchronously. Another engine
 //! joins with one line at the end of this file.
 
 #[path = "support/watchdog.rs"]
 mod watchdog;
 
+use e4::engine::auto::AutoEngine;
 use e4::engine::bundle::{Bundle, elements};
 use e4::engine::check::{TOLERANCE, golden_features};
 use e4::engine::cpu::CpuEngine;
+use e4::engine::native::{Isa, NativeEngine};
 use e4::engine::offload::Offload;
 use e4::engine::{Buffer, DeviceBuffer, Engine, EngineError, Segment, SegmentIo};
 use std::path::Path;
@@ -288,6 +291,17 @@ fn features_equal_the_golden_ones(engine: &dyn Engine) {
     }
 }
 
+/// The native engine on one instruction set, or on the portable one where this
+/// machine lacks it.
+fn native(isa: Isa) -> NativeEngine {
+    NativeEngine::with_isa(isa)
+        .or_else(|| {
+            println!("skipped: this machine has no {isa:?}");
+            NativeEngine::with_isa(Isa::Portable)
+        })
+        .expect("every machine has the portable kernels")
+}
+
 macro_rules! contract {
     ($engine_name:ident, $engine:expr; $($case:ident)*) => {
         mod $engine_name {
@@ -322,7 +336,12 @@ macro_rules! contract {
 }
 
 contract! {
-    cpu: CpuEngine::new();
-    offload: Offload::new(CpuEngine::new());
+    native_avx512: native(Isa::Avx512);
+    native_avx2: native(Isa::Avx2);
+    native_neon: native(Isa::Neon);
+    native_portable: native(Isa::Portable);
+    auto: AutoEngine::new();
+    tract: CpuEngine::new();
+    offload: Offload::new(NativeEngine::new());
     slow_offload: Offload::delayed(CpuEngine::new(), Duration::from_millis(3));
 }

@@ -1,23 +1,20 @@
 //! After warm-up no thread of the pipeline allocates or faults for a frame.
 //!
 //! Every allocation of the process is counted by thread, and the kernel counts
-//! the page faults of each. The inside of the engine's run is excepted while that
-//! is tract; what it did is printed.
+//! the page faults of each.
 
 #[path = "support/allocations.rs"]
 mod allocations;
 mod support;
 
+use e4::engine::auto::AutoEngine;
 use e4::engine::bundle::Bundle;
-use e4::engine::cpu::CpuEngine;
-use e4::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
 use e4::pipeline::{Pipeline, Placement, ResultSink, Stage, Stop};
 use e4::rt::memory::page_faults;
 use e4::source::FrameSource;
 use e4::source::clip::{ClipOptions, ClipSource, RawLayout};
 use e4::source::generator::{CameraOptions, Generator};
-use e4::sync::{AtomicU64, Ordering::Relaxed};
 use e4::telemetry::FrameResult;
 use e4::tensor::{Colour, PixelFormat};
 use std::collections::BTreeMap;
@@ -27,9 +24,6 @@ use std::sync::{Arc, Mutex};
 /// Frames before the first look, and between the two looks.
 const WARM_UP: u64 = 200;
 const FRAMES: u64 = 1_000;
-
-static ENGINE_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static ENGINE_FAULTS: AtomicU64 = AtomicU64::new(0);
 
 /// Allocations and page faults of the threads named `e4-*`, by name.
 fn look() -> BTreeMap<String, (u64, u64)> {
@@ -70,7 +64,6 @@ fn look() -> BTreeMap<String, (u64, u64)> {
 #[derive(Clone, Debug)]
 struct Look {
     threads: BTreeMap<String, (u64, u64)>,
-    engine: (u64, u64),
     /// The sink's own counts before and after looking, which costs some.
     sink: [(u64, u64); 2],
 }
@@ -96,15 +89,10 @@ impl ResultSink for Looks {
         self.results += 1;
         if self.results == WARM_UP || self.results == WARM_UP + FRAMES {
             let before = own();
-            let engine = (
-                ENGINE_ALLOCATIONS.load(Relaxed),
-                ENGINE_FAULTS.load(Relaxed),
-            );
             let threads = look();
             let mut looks = self.looks.lock().expect("a lock");
             looks.push(Look {
                 threads,
-                engine,
                 sink: [before, before],
             });
             if let Some(look) = looks.last_mut() {
@@ -112,42 +100,6 @@ impl ResultSink for Looks {
             }
         }
         self.results < WARM_UP + FRAMES
-    }
-}
-
-/// Marks the inside of the engine's run.
-#[derive(Debug)]
-struct Excepted<T>(T);
-
-fn inside<R>(run: impl FnOnce() -> R) -> R {
-    let before = faults();
-    let (result, allocations) = allocations::apart(run);
-    ENGINE_ALLOCATIONS.fetch_add(allocations, Relaxed);
-    ENGINE_FAULTS.fetch_add(faults() - before, Relaxed);
-    result
-}
-
-impl Engine for Excepted<CpuEngine> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn is_asynchronous(&self) -> bool {
-        self.0.is_asynchronous()
-    }
-    fn buffer(&self, len: usize) -> Result<Buffer, EngineError> {
-        self.0.buffer(len)
-    }
-    fn load(&self, bundle: &Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError> {
-        Ok(Box::new(Excepted(self.0.load(bundle, index)?)))
-    }
-}
-
-impl Segment for Excepted<Box<dyn Segment>> {
-    fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        inside(|| self.0.enqueue(io))
-    }
-    fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        inside(|| self.0.wait())
     }
 }
 
@@ -162,35 +114,23 @@ fn assert_steady(name: &str, source: Box<dyn FrameSource>) {
         &[Stage::Gate],
         &[Stage::Sink],
     ]);
-    Pipeline::new(
-        source,
-        Box::new(Excepted(CpuEngine::new())),
-        bundle,
-        gates,
-        sink,
-    )
-    .placement(placement.expect("four threads"))
-    .sample(false)
-    .lock_memory(true)
-    .run(&Stop::new())
-    .expect("a run");
+    Pipeline::new(source, Box::new(AutoEngine::new()), bundle, gates, sink)
+        .placement(placement.expect("four threads"))
+        .sample(false)
+        .lock_memory(true)
+        .run(&Stop::new())
+        .expect("a run");
     let looks = looks.lock().expect("a lock");
     let [before, after] = &looks[..] else {
         panic!("the run ended before {} frames", WARM_UP + FRAMES);
     };
-    let engine = minus(after.engine, before.engine);
-    println!(
-        "{name}: {FRAMES} frames; inside the engine {} allocations, {} page faults",
-        engine.0, engine.1
-    );
     for thread in ["e4-capture", "e4-infer", "e4-gate", "e4-sink"] {
         let (allocations, faults) = match thread {
             "e4-sink" => minus(after.sink[0], before.sink[1]),
             _ => minus(after.threads[thread], before.threads[thread]),
         };
-        let excepted = if thread == "e4-infer" { engine.1 } else { 0 };
         assert_eq!(allocations, 0, "{name}: allocations of {thread}");
-        assert_eq!(faults - excepted, 0, "{name}: page faults of {thread}");
+        assert_eq!(faults, 0, "{name}: page faults of {thread}");
     }
 }
 

@@ -1,10 +1,10 @@
-//! `e4 bundle check`: verifies a bundle and proves that the CPU engine and the
+//! `e4 bundle check`: verifies a bundle and proves that the engine and the
 //! gates compute from it what the trainer computed.
 
 use super::complain;
+use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle as BundleDir, BundleError};
 use crate::engine::check::{FeatureError, TOLERANCE, golden_features};
-use crate::engine::cpu::CpuEngine;
 use crate::engine::{Engine, EngineError};
 use crate::gates::GatesError;
 use crate::gates::check::{self, Decisions, golden_decisions};
@@ -108,7 +108,10 @@ impl CheckError {
 
 fn check(dir: &Path) -> Result<Report, CheckError> {
     let bundle = BundleDir::open(dir)?;
-    let engine = CpuEngine::new();
+    let engine = AutoEngine::new();
+    for notice in engine.notices(&bundle) {
+        complain("e4 bundle", &notice);
+    }
     let golden = bundle.golden()?;
     let segments = golden_features(&engine, &bundle, &golden)?;
     let decisions = golden_decisions(&engine, &bundle, &golden)?;
@@ -190,7 +193,7 @@ mod tests {
         Report::new(
             "tiny".to_owned(),
             "00".to_owned(),
-            "cpu",
+            "native",
             vec![segment],
             Decisions::default(),
         )

@@ -47,15 +47,27 @@ impl Args for RunArgs {
             .long(PRINT)
             .action(ArgAction::SetTrue)
             .help("Print the configuration, every key with its meaning, and end");
-        KEYS.iter()
-            .fold(command.arg(config).arg(print), |command, key| {
-                command.arg(flag(key))
-            })
+        command.arg(config).arg(print).args(setting_flags(|_| true))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// Flags of the settings for which `wanted` holds.
+pub(super) fn setting_flags(wanted: impl Fn(&Key) -> bool) -> impl Iterator<Item = Arg> {
+    KEYS.iter().filter(move |key| wanted(key)).map(flag)
+}
+
+/// Those of them that were given, with their text.
+pub(super) fn given(
+    matches: &ArgMatches,
+    wanted: impl Fn(&Key) -> bool,
+) -> Vec<(&'static Key, String)> {
+    let keys = KEYS.iter().filter(|key| wanted(key));
+    keys.filter_map(|key| Some((key, matches.get_one::<String>(key.name)?.clone())))
+        .collect()
 }
 
 fn flag(key: &'static Key) -> Arg {
@@ -77,25 +89,23 @@ fn flag(key: &'static Key) -> Arg {
 fn heading(key: &Key) -> &'static str {
     match key.split().0 {
         "source" => "Source",
+        "source.camera" => "Camera",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
         "clocks" => "Clocks",
         "power" => "Energy",
         "sink" => "Output",
+        "rt" => "Real time",
         _ => "Threads",
     }
 }
 
 impl FromArgMatches for RunArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, error::Error> {
-        let given = |key: &'static Key| {
-            let text = matches.get_one::<String>(key.name)?;
-            Some((key, text.clone()))
-        };
         Ok(Self {
             config: matches.get_one::<PathBuf>(CONFIG).cloned(),
             print_config: matches.get_flag(PRINT),
-            settings: KEYS.iter().filter_map(given).collect(),
+            settings: given(matches, |_| true),
         })
     }
 

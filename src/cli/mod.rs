@@ -1,9 +1,15 @@
 //! Commands: one file each.
 
 pub mod bundle;
+pub mod cameras;
 pub mod clips;
+pub mod doctor;
 pub mod flags;
+pub mod plan;
+pub mod profile;
+pub mod restore;
 pub mod run;
+pub mod search;
 
 use clap::{Parser, Subcommand};
 use std::fmt::Display;
@@ -21,14 +27,29 @@ struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the network on a clip, a folder of clips or generated scenes.
+    /// Run the network on a camera, a clip, a folder of clips or generated scenes.
     #[command(allow_negative_numbers = true)]
     Run(flags::RunArgs),
     /// Write labelled clips of generated scenes.
     #[command(allow_negative_numbers = true)]
     Clips(clips::Clips),
+    /// List the cameras and what they offer.
+    Cameras(cameras::Cameras),
+    /// Say what this host lacks for a run, with the command that fixes it.
+    #[command(allow_negative_numbers = true)]
+    Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
+    /// Show a cost table: what each segment costs at each clock point.
+    #[command(allow_negative_numbers = true)]
+    Plan(plan::Plan),
+    /// Search recorded grids for the clocks of least energy under a latency cap.
+    #[command(allow_negative_numbers = true)]
+    Search(search::Search),
+    /// Measure this board: how long its clocks take to change.
+    Profile(profile::Profile),
+    /// Give back the clocks that a killed e4 has left changed.
+    Restore(restore::Restore),
 }
 
 /// Parses the command line, runs the command and returns the exit code:
@@ -39,7 +60,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(run) => run.run(),
             Command::Clips(clips) => clips.run(),
+            Command::Cameras(cameras) => cameras.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Bundle(bundle) => bundle.run(),
+            Command::Plan(plan) => plan.run(),
+            Command::Search(search) => search.run(),
+            Command::Profile(profile) => profile.run(),
+            Command::Restore(restore) => restore.run(),
         },
         Err(asked) if asked.exit_code() == 0 => {
             // Nothing can be done where not even the usage text can be shown.

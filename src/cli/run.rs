@@ -6,6 +6,8 @@
 
 use super::complain;
 use super::flags::RunArgs;
+use crate::clocks::Tree;
+use crate::clocks::guard::{Ending, recover};
 use crate::config::{Config, ConfigError, StatusMode};
 use crate::engine::EngineError;
 use crate::pipeline::{Damage, Ended, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
@@ -101,7 +103,7 @@ impl RunArgs {
                 .map(|()| DONE)
                 .map_err(RunError::Stdout);
         }
-        let placement = layers.placement(&crate::rt::cores())?;
+        let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
         let stop = Stop::new();
         end_on_signals(&stop)?;
@@ -139,6 +141,7 @@ fn execute(
     placement: Placement,
     stop: &Stop,
 ) -> Result<(Report, Ended<Sink>), RunError> {
+    recover_clocks(config);
     let (pipeline, notices) = Pipeline::from_config(config, placement, stop)?;
     notices.iter().for_each(|notice| complain(NAME, notice));
     let redrawn = config.sink.status != StatusMode::Never && io::stderr().is_terminal();
@@ -163,6 +166,22 @@ fn interject(redrawn: bool, sentence: &str) {
         let _ = io::stderr().write_all(b"\r\x1b[K");
     }
     complain(NAME, &sentence);
+}
+
+/// Gives back what an e4 that was killed has left, and says what did not go well.
+/// Clocks that a running one holds are its own matter.
+fn recover_clocks(config: &Config) {
+    let tree = Tree::new(&config.clocks.sysfs_root);
+    let reports = match recover(&config.clocks.runtime_dir, Some(&tree)) {
+        Ok(reports) => reports,
+        Err(error) => return complain(NAME, &error),
+    };
+    for report in reports.iter().filter(|r| r.ending != Ending::Running) {
+        complain(NAME, &report.line());
+        for sentence in report.complaints() {
+            complain(NAME, &sentence);
+        }
+    }
 }
 
 /// The first signal drains the run; one that comes a second or more after it ends

@@ -1,7 +1,8 @@
 //! Ranges of single settings and contradictions between them.
 
 use super::layers::Problem;
-use super::{Class, Config, GeneratorConfig, SourceConfig, SourceKind, Stage};
+use super::{CameraConfig, Class, Config, GeneratorConfig, SourceConfig, SourceKind, Stage};
+use crate::source::v4l2::Choice;
 
 /// A key, whether its value is fine, and what it must be.
 type Rule = (&'static str, bool, &'static str);
@@ -15,7 +16,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     );
     let rules = clip_rules(&config.source)
         .into_iter()
+        .chain(camera_rules(&config.source.camera))
         .chain(generator_rules(&config.source.generator))
+        .chain(real_time_rules(config))
         .chain([slots]);
     for (key, fine, reason) in rules {
         if !fine {
@@ -58,6 +61,24 @@ fn clip_rules(source: &SourceConfig) -> [Rule; 5] {
     ]
 }
 
+fn camera_rules(camera: &CameraConfig) -> [Rule; 5] {
+    [
+        ("source.camera.width", dimension(camera.width), DIMENSION),
+        ("source.camera.height", dimension(camera.height), DIMENSION),
+        ("source.camera.fps", rate(camera.fps), RATE),
+        (
+            "source.camera.exposure",
+            camera.exposure != Some(Choice::Value(0)),
+            "must be auto or at least 1 us",
+        ),
+        (
+            "source.camera.wait_s",
+            (0.0..=86_400.0).contains(&camera.wait_s),
+            "must be from 0 to 86400",
+        ),
+    ]
+}
+
 fn generator_rules(generator: &GeneratorConfig) -> [Rule; 4] {
     let share = |d| (0.0..=1.0).contains(&d);
     [
@@ -76,6 +97,26 @@ fn generator_rules(generator: &GeneratorConfig) -> [Rule; 4] {
             "source.generator.difficulty",
             generator.difficulty.is_none_or(share),
             "must be from 0 to 1",
+        ),
+    ]
+}
+
+fn real_time_rules(config: &Config) -> [Rule; 3] {
+    [
+        (
+            "rt.cpu_dma_latency",
+            config.cpu_latency_us().is_none_or(|us| us <= 1_000_000),
+            "must be auto, off or at most 1000000 microseconds",
+        ),
+        (
+            "rt.timer_slack_ns",
+            config.rt.timer_slack_ns <= 1_000_000_000,
+            "must be at most 1000000000",
+        ),
+        (
+            "rt.prefault_heap_mib",
+            config.rt.prefault_heap_mib <= 48,
+            "must be at most 48, what a thread's own heap has room for",
         ),
     ]
 }
@@ -111,10 +152,10 @@ fn raw(config: &Config) -> Result<(), Problem> {
 
 fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
     let settings = config.stage.get(stage);
-    if (1..=99).contains(&settings.priority) {
+    if settings.priority.is_none_or(|p| (1..=99).contains(&p)) {
         return Ok(());
     }
-    let class = match settings.class {
+    let class = match settings.class.unwrap_or(config.rt.class) {
         Class::Other => "fifo and rr know",
         Class::Fifo => "fifo knows",
         Class::Rr => "rr knows",

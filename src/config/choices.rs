@@ -17,9 +17,11 @@ pub enum SourceKind {
     Clip,
     /// Generated scenes: a synthetic camera.
     Generator,
+    /// A camera.
+    Camera,
 }
 
-named!(SourceKind: "clip" Clip, "generator" Generator);
+named!(SourceKind: "clip" Clip, "generator" Generator, "camera" Camera);
 
 /// How fast frames are taken from their source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +40,16 @@ named!(Pace: "auto" Auto, "fast" Fast, "realtime" Realtime);
 /// What runs the segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The CPU.
+    /// The fastest that can: the native engine, tract for what it cannot run.
     #[default]
-    Cpu,
+    Auto,
+    /// The native engine alone.
+    Native,
+    /// tract alone.
+    Tract,
 }
 
-named!(EngineKind: "cpu" Cpu);
+named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
 
 /// Scheduling class of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +83,7 @@ named!(Policy: "auto" Auto, "block" Block, "newest" Newest);
 named!(OnError: "warn" Warn, "strict" Strict);
 named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
 named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
-named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "i420" I420, "i422" I422, "i444" I444);
+named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444);
 
 impl Setting for ExitPolicy {
     fn hint() -> Option<&'static str> {
@@ -126,6 +132,40 @@ impl Setting for CoreChoice {
             Self::Auto => literal("auto"),
             Self::Any => literal("any"),
             Self::Core(core) => core.to_string(),
+        })
+    }
+}
+
+/// Longest time that a core may take to leave an idle state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CpuLatencyChoice {
+    /// None where real time is asked for, whatever the kernel likes elsewhere.
+    #[default]
+    Auto,
+    /// Whatever the kernel likes.
+    Off,
+    /// This many microseconds.
+    AtMost(u32),
+}
+
+impl Setting for CpuLatencyChoice {
+    fn hint() -> Option<&'static str> {
+        Some("auto|off|US")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        match value.text() {
+            Some("auto") => Ok(Self::Auto),
+            Some("off") => Ok(Self::Off),
+            _ => u32::read(value)
+                .map(Self::AtMost)
+                .map_err(|_| value.is_not("auto, off or a number of microseconds")),
+        }
+    }
+    fn show(&self) -> Option<String> {
+        Some(match self {
+            Self::Auto => literal("auto"),
+            Self::Off => literal("off"),
+            Self::AtMost(us) => us.to_string(),
         })
     }
 }

@@ -63,7 +63,7 @@ macro_rules! keys {
 /// Every setting, in the order of the printed config.
 pub static KEYS: &[Key] = keys! {
     common "source.kind" "source" source.kind =>
-        "Where frames come from: clip files, or generated scenes that stand in for a camera."
+        "Where frames come from: clip files, a camera, or generated scenes that stand in for one."
     common "source.path" "clip" source.path =>
         "A clip (Y4M, MJPEG AVI, raw; anything else through ffmpeg) or a folder of clips with or without labels.csv. Unset: the clips that ship with e4."
     rare "source.loop" "loop" source.repeat =>
@@ -88,6 +88,24 @@ pub static KEYS: &[Key] = keys! {
         "The ffmpeg program that decodes what e4 does not read by itself."
     rare "source.ffmpeg_timeout_s" "ffmpeg-timeout" source.ffmpeg_timeout_s =>
         "Seconds without a frame after which ffmpeg counts as hanging."
+    common "source.camera.device" "device" source.camera.device =>
+        "The camera: a path (/dev/video0, /dev/v4l/by-id/...), or its card name, bus, serial number or by-id name; e4 cameras lists them. Unset: the first there is."
+    rare "source.camera.formats" "camera-formats" source.camera.formats =>
+        "Pixel formats of the camera, the best first, as [\"nv12\", \"mjpg\"] here or nv12,mjpg on the command line; the first that comes at the wished size and rate is taken. auto: all that can be used."
+    rare "source.camera.width" "camera-width" source.camera.width =>
+        "Width of the camera's frames in pixels."
+    rare "source.camera.height" "camera-height" source.camera.height =>
+        "Height of the camera's frames in pixels."
+    rare "source.camera.fps" "camera-fps" source.camera.fps =>
+        "Frames per second to ask the camera for."
+    rare "source.camera.exposure" "exposure" source.camera.exposure =>
+        "Exposure time in microseconds, or auto. Unset: as the camera has it. Given back at the end, like gain and power line."
+    rare "source.camera.gain" "gain" source.camera.gain =>
+        "Gain in the camera's own unit, or auto. Unset: as the camera has it."
+    rare "source.camera.power_line" "power-line" source.camera.power_line =>
+        "Frequency of the mains whose flicker the camera filters. Unset: as the camera has it."
+    rare "source.camera.wait_s" "camera-wait" source.camera.wait_s =>
+        "Seconds to wait at the start for a camera that is not there yet or in use; once it has streamed it is waited for without end."
     rare "source.generator.width" "width" source.generator.width =>
         "Width of generated frames in pixels."
     rare "source.generator.height" "height" source.generator.height =>
@@ -101,7 +119,7 @@ pub static KEYS: &[Key] = keys! {
     rare "source.generator.format" "format" source.generator.format =>
         "Pixel format of generated frames."
     rare "engine.kind" "engine" engine.kind =>
-        "What runs the network's segments."
+        "What runs the network's segments. auto: native, or tract for a segment with a node that native does not know, which is said once; native: refuse such a segment; tract: all on tract; cpu: the same as auto."
     common "bundle.path" "bundle" bundle.path =>
         "The bundle: network, heads and thresholds. Unset: engines/mobilenetv2-e5, looked for beside the executable, in the source tree it was built from and in the current folder."
     common "exit.policy" "exit-policy" exit.policy =>
@@ -117,41 +135,59 @@ pub static KEYS: &[Key] = keys! {
     rare "pipeline.watchdog_ms" "watchdog-ms" pipeline.watchdog_ms =>
         "Milliseconds without progress after which a stage counts as stalled and the run fails; 0: never."
     rare "pipeline.lock_memory" "lock-memory" pipeline.lock_memory =>
-        "Keep the whole process in memory, so that no stage faults on a page that the kernel thought cold; needs root or an unlimited memlock limit."
+        "Keep the whole process in memory, so that no stage faults on a page that the kernel thought cold; needs CAP_IPC_LOCK or an unlimited memlock limit. Unset: where rt.class asks for real time."
     rare "pipeline.on_error" "on-error" pipeline.on_error =>
-        "When the host refuses a core or a scheduling class: warn says so and goes on, strict refuses to start."
+        "When the host refuses a core, a scheduling class, locked memory or shallow idle states: warn says so once and goes on, strict refuses to start."
+    common "rt.class" "rt-class" rt.class =>
+        "Scheduling class of every thread whose stage is given none. fifo and rr ask for real time: priorities capture > gate > sink > infer, memory locked, idle states shallow."
+    rare "rt.cpu_dma_latency" "cpu-dma-latency" rt.cpu_dma_latency =>
+        "Longest time in microseconds that a core may take to leave an idle state, held through /dev/cpu_dma_latency for the run; 0: never idle, which costs power; auto: 0 where rt.class asks for real time, else off."
+    rare "rt.timer_slack_ns" "timer-slack-ns" rt.timer_slack_ns =>
+        "Nanoseconds that the kernel may let a timed sleep of a thread of class other run over; 0: the kernel's default."
+    rare "rt.prefault_heap_mib" "prefault-heap-mib" rt.prefault_heap_mib =>
+        "MiB of heap that each thread touches at start where memory is locked, so that its allocations fault on none of it."
     rare "stage.capture.core" "capture-core" stage.capture.core =>
         "Core of the capture thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.capture.class" "capture-class" stage.capture.class =>
-        "Scheduling class of the capture thread."
+        "Scheduling class of the capture thread. Unset: as rt.class says."
     rare "stage.capture.priority" "capture-priority" stage.capture.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 40."
     rare "stage.capture.wait" "capture-wait" stage.capture.wait =>
         "How the capture thread waits. Unset: as pipeline.wait says."
+    rare "stage.capture.on_error" "capture-on-error" stage.capture.on_error =>
+        "When the host refuses the capture thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.infer.core" "infer-core" stage.infer.core =>
         "Core of the infer thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.infer.class" "infer-class" stage.infer.class =>
-        "Scheduling class of the infer thread."
+        "Scheduling class of the infer thread. Unset: as rt.class says."
     rare "stage.infer.priority" "infer-priority" stage.infer.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 25."
     rare "stage.infer.wait" "infer-wait" stage.infer.wait =>
         "How the infer thread waits. Unset: as pipeline.wait says."
+    rare "stage.infer.on_error" "infer-on-error" stage.infer.on_error =>
+        "When the host refuses the infer thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.gate.core" "gate-core" stage.gate.core =>
         "Core of the gate thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.gate.class" "gate-class" stage.gate.class =>
-        "Scheduling class of the gate thread."
+        "Scheduling class of the gate thread. Unset: as rt.class says."
     rare "stage.gate.priority" "gate-priority" stage.gate.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 35."
     rare "stage.gate.wait" "gate-wait" stage.gate.wait =>
         "How the gate thread waits. Unset: as pipeline.wait says."
+    rare "stage.gate.on_error" "gate-on-error" stage.gate.on_error =>
+        "When the host refuses the gate thread its core or class. Unset: as pipeline.on_error says."
     rare "stage.sink.core" "sink-core" stage.sink.core =>
         "Core of the sink thread; any: not pinned; auto: chosen by the number of cores."
     rare "stage.sink.class" "sink-class" stage.sink.class =>
-        "Scheduling class of the sink thread."
+        "Scheduling class of the sink thread. Unset: as rt.class says."
     rare "stage.sink.priority" "sink-priority" stage.sink.priority =>
-        "Its priority under fifo and rr, 1 to 99."
+        "Its priority under fifo and rr, 1 to 99. Unset: 30."
     rare "stage.sink.wait" "sink-wait" stage.sink.wait =>
         "How the sink thread waits. Unset: as pipeline.wait says."
+    rare "stage.sink.on_error" "sink-on-error" stage.sink.on_error =>
+        "When the host refuses the sink thread its core or class. Unset: as pipeline.on_error says."
+    rare "clocks.runtime_dir" "runtime-dir" clocks.runtime_dir =>
+        "Where it stands what the clocks were before e4 touched them, so that the next start or `e4 restore` can give them back."
     rare "clocks.sysfs_root" "sysfs-root" clocks.sysfs_root =>
         "Root of the tree with sys/devices/system/cpu/cpufreq and the other clocks; another than / stands in for the kernel's."
     common "power.sensor" "power-sensor" power.sensor =>

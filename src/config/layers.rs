@@ -73,6 +73,15 @@ pub struct Layers {
     places: BTreeMap<&'static str, Place>,
 }
 
+/// The key that a word in place of a section stands for: `engine = "native"`
+/// for `engine.kind = "native"`.
+fn short(section: &str, value: &DeValue<'_>) -> Option<&'static Key> {
+    match value {
+        DeValue::String(_) => Key::named(&format!("{section}.kind")),
+        _ => None,
+    }
+}
+
 impl Layers {
     /// Adds a config file.
     ///
@@ -177,7 +186,7 @@ impl Layers {
                 _ => format!("{prefix}.{}", name.get_ref()),
             };
             let line = line_of(text, name.span().start);
-            if let Some(known) = Key::named(&key) {
+            if let Some(known) = Key::named(&key).or_else(|| short(&key, value.get_ref())) {
                 let place = Place::File {
                     file: file.to_owned(),
                     line,

@@ -22,6 +22,7 @@
 //! # Ok::<(), e4::config::ConfigError>(())
 //! ```
 
+mod camera;
 mod check;
 mod choices;
 mod keys;
@@ -33,9 +34,10 @@ mod shipped;
 mod tests;
 mod value;
 
+pub use camera::{DeviceName, Formats};
 pub use choices::{
-    BoardName, Class, CoreChoice, EngineKind, OutputTo, Pace, Rails, SourceKind, StatusMode,
-    Threads,
+    BoardName, Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, Rails, SourceKind,
+    StatusMode, Threads,
 };
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
@@ -44,7 +46,8 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
-use crate::power::Choice;
+use crate::power;
+use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +64,8 @@ pub struct Config {
     pub exit: ExitConfig,
     /// Threads and hand-offs.
     pub pipeline: PipelineConfig,
+    /// Real time.
+    pub rt: RtConfig,
     /// Each stage's thread.
     pub stage: StageConfigs,
     /// Clocks.
@@ -100,6 +105,8 @@ pub struct SourceConfig {
     pub ffmpeg: PathBuf,
     /// Seconds without a frame after which it counts as hanging.
     pub ffmpeg_timeout_s: f64,
+    /// The camera's own settings.
+    pub camera: CameraConfig,
     /// The generator's own settings.
     pub generator: GeneratorConfig,
 }
@@ -109,7 +116,7 @@ impl SourceConfig {
     #[must_use]
     pub fn realtime(&self) -> bool {
         match self.pace {
-            Pace::Auto => self.kind == SourceKind::Generator,
+            Pace::Auto => self.kind != SourceKind::Clip,
             Pace::Fast => false,
             Pace::Realtime => true,
         }
@@ -132,7 +139,47 @@ impl Default for SourceConfig {
             raw_fps: 30.0,
             ffmpeg: "ffmpeg".into(),
             ffmpeg_timeout_s: 10.0,
+            camera: CameraConfig::default(),
             generator: GeneratorConfig::default(),
+        }
+    }
+}
+
+/// `[source.camera]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraConfig {
+    /// Which one; unset: the first there is.
+    pub device: Option<DeviceName>,
+    /// Formats in the order of preference.
+    pub formats: Formats,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: f64,
+    /// Exposure time in microseconds; unset: left as it is.
+    pub exposure: Option<Choice>,
+    /// Gain; unset: left as it is.
+    pub gain: Option<Choice>,
+    /// Mains flicker; unset: left as it is.
+    pub power_line: Option<PowerLine>,
+    /// Seconds to wait at the start for a device that is not there.
+    pub wait_s: f64,
+}
+
+impl Default for CameraConfig {
+    fn default() -> Self {
+        Self {
+            device: None,
+            formats: Formats::default(),
+            width: 640,
+            height: 480,
+            fps: 30.0,
+            exposure: None,
+            gain: None,
+            power_line: None,
+            wait_s: 10.0,
         }
     }
 }
@@ -201,10 +248,11 @@ pub struct PipelineConfig {
     pub speculate: bool,
     /// Milliseconds until a stage counts as stalled; 0: never.
     pub watchdog_ms: u32,
-    /// What to do about a refused core or class.
+    /// What to do about what the host refuses.
     pub on_error: OnError,
-    /// Keep the process in memory.
-    pub lock_memory: bool,
+    /// Keep the process in memory; unset: where [`RtConfig::class`] asks for real
+    /// time.
+    pub lock_memory: Option<bool>,
 }
 
 impl Default for PipelineConfig {
@@ -216,7 +264,31 @@ impl Default for PipelineConfig {
             speculate: true,
             watchdog_ms: 10_000,
             on_error: OnError::default(),
-            lock_memory: false,
+            lock_memory: None,
+        }
+    }
+}
+
+/// `[rt]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RtConfig {
+    /// Class of every thread whose stages are given none.
+    pub class: Class,
+    /// Longest wake-up from an idle state.
+    pub cpu_dma_latency: CpuLatencyChoice,
+    /// How late a timed sleep may end, in nanoseconds; 0: the kernel's default.
+    pub timer_slack_ns: u32,
+    /// MiB of heap that each thread touches at start where memory is locked.
+    pub prefault_heap_mib: u32,
+}
+
+impl Default for RtConfig {
+    fn default() -> Self {
+        Self {
+            class: Class::default(),
+            cpu_dma_latency: CpuLatencyChoice::default(),
+            timer_slack_ns: 1,
+            prefault_heap_mib: 8,
         }
     }
 }
@@ -248,39 +320,34 @@ impl StageConfigs {
 }
 
 /// One stage's thread. Stages on one thread share what any of them is given.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageConfig {
     /// Core it is pinned to.
     pub core: CoreChoice,
-    /// Scheduling class.
-    pub class: Class,
-    /// Priority under fifo and rr.
-    pub priority: u8,
+    /// Scheduling class; unset: as [`RtConfig::class`] says.
+    pub class: Option<Class>,
+    /// Priority under fifo and rr; unset: as [`crate::rt::priority`] says.
+    pub priority: Option<u8>,
     /// How it waits; unset: as [`PipelineConfig::wait`] says.
     pub wait: Option<WaitStrategy>,
-}
-
-impl Default for StageConfig {
-    fn default() -> Self {
-        Self {
-            core: CoreChoice::default(),
-            class: Class::default(),
-            priority: 10,
-            wait: None,
-        }
-    }
+    /// What to do when core or class are refused; unset: as
+    /// [`PipelineConfig::on_error`] says.
+    pub on_error: Option<OnError>,
 }
 
 /// `[clocks]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClocksConfig {
-    /// Root of the tree with the clocks and the power sensors.
+    /// Where guard files are.
+    pub runtime_dir: PathBuf,
+    /// Root of the tree with the clocks.
     pub sysfs_root: PathBuf,
 }
 
 impl Default for ClocksConfig {
     fn default() -> Self {
         Self {
+            runtime_dir: "/run/e4".into(),
             sysfs_root: "/".into(),
         }
     }
@@ -290,7 +357,7 @@ impl Default for ClocksConfig {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PowerConfig {
     /// What measures energy.
-    pub sensor: Choice,
+    pub sensor: power::Choice,
     /// The board; unset: as the device tree says.
     pub board: Option<BoardName>,
     /// The rails that add up; unset: the board's.
@@ -345,6 +412,28 @@ impl Config {
         let mut layers = Layers::default();
         layers.file(file)?;
         layers.finish()
+    }
+
+    /// Whether real time is asked for as a whole.
+    #[must_use]
+    pub fn real_time(&self) -> bool {
+        self.rt.class != Class::Other
+    }
+
+    /// Whether the process is to stay in memory.
+    #[must_use]
+    pub fn lock_memory(&self) -> bool {
+        self.pipeline.lock_memory.unwrap_or(self.real_time())
+    }
+
+    /// Longest wake-up from an idle state in microseconds, where one is asked for.
+    #[must_use]
+    pub fn cpu_latency_us(&self) -> Option<u32> {
+        match self.rt.cpu_dma_latency {
+            CpuLatencyChoice::Auto => self.real_time().then_some(0),
+            CpuLatencyChoice::Off => None,
+            CpuLatencyChoice::AtMost(us) => Some(us),
+        }
     }
 
     /// Places the stages on `cores`, the numbers of those this process may use.

@@ -8,7 +8,7 @@
 use super::layers::Problem;
 use super::{Class, Config, CoreChoice, Threads};
 use crate::pipeline::{Placement, Stage, ThreadPlan};
-use crate::rt::SchedClass;
+use crate::rt::{SchedClass, priority};
 
 /// The placement of the default configuration on `cores`.
 #[must_use]
@@ -23,6 +23,7 @@ pub(super) struct StageKeys {
     pub class: &'static str,
     pub priority: &'static str,
     pub wait: &'static str,
+    pub on_error: &'static str,
 }
 
 macro_rules! stage_keys {
@@ -32,6 +33,7 @@ macro_rules! stage_keys {
             class: concat!("stage.", $stage, ".class"),
             priority: concat!("stage.", $stage, ".priority"),
             wait: concat!("stage.", $stage, ".wait"),
+            on_error: concat!("stage.", $stage, ".on_error"),
         }
     };
 }
@@ -63,6 +65,11 @@ pub(super) fn place(config: &Config, cores: &[usize]) -> Result<Placement, Probl
             class: class(config, group)?,
             wait: common(group, |s| config.stage.get(s).wait, |s| keys_of(s).wait)?
                 .unwrap_or(config.pipeline.wait),
+            on_error: common(
+                group,
+                |s| config.stage.get(s).on_error,
+                |s| keys_of(s).on_error,
+            )?,
         });
     }
     let placement = Placement::new(threads).map_err(|error| Problem {
@@ -74,15 +81,26 @@ pub(super) fn place(config: &Config, cores: &[usize]) -> Result<Placement, Probl
 }
 
 fn class(config: &Config, group: &[Stage]) -> Result<SchedClass, Problem> {
-    let default = super::StageConfig::default().priority;
     let class = common(group, |s| config.stage.get(s).class, |s| keys_of(s).class)?;
     let priority = |s| config.stage.get(s).priority;
-    let priority = common_or(default, group, priority, |s| keys_of(s).priority)?;
-    Ok(match class {
+    let priority = common(group, priority, |s| keys_of(s).priority)?;
+    let priority = priority.unwrap_or_else(|| default_priority(group));
+    Ok(match class.unwrap_or(config.rt.class) {
         Class::Other => SchedClass::Other,
         Class::Fifo => SchedClass::Fifo(priority),
         Class::Rr => SchedClass::RoundRobin(priority),
     })
+}
+
+/// That of the most urgent of the stages.
+fn default_priority(group: &[Stage]) -> u8 {
+    let of = |stage: &Stage| match stage {
+        Stage::Capture => priority::CAPTURE,
+        Stage::Infer => priority::INFER,
+        Stage::Gate => priority::GATE,
+        Stage::Sink => priority::SINK,
+    };
+    group.iter().map(of).max().unwrap_or(priority::INFER)
 }
 
 fn groups(threads: &Threads, cores: &[usize]) -> Vec<Vec<Stage>> {
@@ -99,15 +117,7 @@ fn common<T: Default + PartialEq + Copy>(
     value: impl Fn(Stage) -> T,
     key: impl Fn(Stage) -> &'static str,
 ) -> Result<T, Problem> {
-    common_or(T::default(), group, value, key)
-}
-
-fn common_or<T: PartialEq + Copy>(
-    default: T,
-    group: &[Stage],
-    value: impl Fn(Stage) -> T,
-    key: impl Fn(Stage) -> &'static str,
-) -> Result<T, Problem> {
+    let default = T::default();
     let mut found: Option<(Stage, T)> = None;
     for &stage in group {
         let given = value(stage);
@@ -139,7 +149,11 @@ fn spread(groups: &[Vec<Stage>], choices: &[CoreChoice], cores: &[usize]) -> Vec
         .filter(|c| !taken.contains(c))
         .collect();
     if left.is_empty() {
+        // Infer's core is the last to be shared.
+        let of_infer = groups.iter().position(|g| g.contains(&Stage::Infer));
+        let infer = of_infer.and_then(|index| given(&choices[index]));
         left = cores.to_vec();
+        left.retain(|&core| cores.len() == 1 || Some(core) != infer);
     }
     let waiting = choices.iter().filter(|&&c| c == CoreChoice::Auto).count();
     let mut next = left.iter().copied();
@@ -192,6 +206,8 @@ fn absent_core(config: &Config, group: &[Stage], core: usize, cores: &[usize]) -
         .iter()
         .copied()
         .find(|&stage| matches!(config.stage.get(stage).core, CoreChoice::Core(_)));
+    let mut cores = cores.to_vec();
+    cores.sort_unstable();
     let list: Vec<_> = cores.iter().map(ToString::to_string).collect();
     Problem {
         key: keys_of(asked.unwrap_or(Stage::Capture)).core,

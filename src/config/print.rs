@@ -26,7 +26,7 @@ impl Config {
             comment(&mut text, &format!("{} [--{}]", key.doc, key.flag));
             let line = match (key.show)(self) {
                 Some(value) => format!("{name} = {value}\n"),
-                None => format!("# {name} = {}\n", key.hint().unwrap_or_default()),
+                None => format!("# {name} = {}\n", key.hint().unwrap_or("true|false")),
             };
             text.push_str(&line);
         }

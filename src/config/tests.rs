@@ -26,18 +26,30 @@ fn other(key: &str) -> &'static str {
         "source.raw_fps" | "source.generator.fps" => "12.5",
         "source.ffmpeg" => "/opt/ffmpeg",
         "source.ffmpeg_timeout_s" => "1.5",
+        "source.camera.device" => "/dev/video7",
+        "source.camera.formats" => "nv12m,mjpg",
+        "source.camera.width" => "1280",
+        "source.camera.height" => "720",
+        "source.camera.fps" => "15",
+        "source.camera.exposure" => "10000",
+        "source.camera.gain" => "auto",
+        "source.camera.power_line" => "50hz",
+        "source.camera.wait_s" => "0",
         "source.generator.seed" => "18446744073709551615",
         "source.generator.difficulty" => "0.25",
         "source.generator.format" => "i420",
-        "engine.kind" => "cpu",
+        "engine.kind" => "native",
         "bundle.path" => "engines/tiny-e2",
         "exit.policy" => "softmax:0.9",
         "pipeline.threads" => "capture,infer+gate,sink",
         "pipeline.slots" => "8",
         "pipeline.wait" => "park",
         "pipeline.watchdog_ms" => "0",
-        "pipeline.on_error" => "strict",
         "pipeline.lock_memory" => "true",
+        "rt.cpu_dma_latency" => "20",
+        "rt.timer_slack_ns" => "50000",
+        "rt.prefault_heap_mib" => "16",
+        "clocks.runtime_dir" => "/tmp/e4",
         "clocks.sysfs_root" => "/tmp/board",
         "power.sensor" => "ina3221",
         "power.board" => "agx-orin",
@@ -50,6 +62,7 @@ fn other(key: &str) -> &'static str {
         key if key.ends_with(".class") => "fifo",
         key if key.ends_with(".priority") => "50",
         key if key.ends_with(".wait") => "park",
+        key if key.ends_with(".on_error") => "strict",
         _ => panic!("no value for {key}"),
     }
 }
@@ -101,7 +114,7 @@ fn every_value_survives_printing_and_reading() {
 
 #[test]
 fn every_flag_wins_over_its_key() {
-    for key in KEYS.iter().filter(|key| key.name != "engine.kind") {
+    for key in KEYS {
         let mut layers = Layers::default();
         layers.text(&Config::default().print(), "e4.toml").unwrap();
         let before = (key.show)(layers.unchecked());
@@ -195,7 +208,7 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
         ),
         (
             "[engine]\nkind = \"gpu\"",
-            "e4.toml:2: engine.kind: \"gpu\" is not \"cpu\"",
+            "e4.toml:2: engine.kind: \"gpu\" is not one of auto, native, tract, cpu",
         ),
         (
             "[pipeline]\nslots = 2",
@@ -221,6 +234,17 @@ fn bad_values_name_file_line_key_and_what_would_fit() {
     for (text, wanted) in cases {
         assert_eq!(refused(text), wanted);
     }
+}
+
+#[test]
+fn a_word_in_place_of_a_section_is_its_kind() {
+    let short = parse("engine = \"native\"").unwrap();
+    assert_eq!(short, parse("[engine]\nkind = \"native\"").unwrap());
+    assert_eq!(short.engine.kind, crate::config::EngineKind::Native);
+    assert_eq!(
+        refused("engine = \"gpu\""),
+        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, cpu"
+    );
 }
 
 #[test]
@@ -366,6 +390,9 @@ fn a_core_given_by_number_is_left_to_its_stage() {
             .filter(|t| t.0 != "infer")
             .all(|t| t.1 == Some(1))
     );
+    let got = place("[stage]\ncapture.core = 0\ninfer.core = 1", &[0, 1]).unwrap();
+    assert_eq!(got[1], thread("infer", 1, false));
+    assert!(got[2].1 == Some(0) && got[3].1 == Some(0), "{got:?}");
     let got = place(
         "[pipeline]\nthreads = [[\"capture\"], [\"infer\", \"gate\"], [\"sink\"]]\n[stage]\ngate.core = 1",
         &[0, 1],
@@ -421,6 +448,34 @@ fn a_thread_takes_class_and_priority_from_any_of_its_stages() {
     let classes: Vec<_> = placement.threads().iter().map(|t| t.class).collect();
     let rr = SchedClass::RoundRobin(40);
     assert_eq!(classes, [SchedClass::Other, rr, SchedClass::Other]);
+}
+
+#[test]
+fn one_setting_asks_for_real_time_in_the_order_of_urgency() {
+    let config = parse("rt.class = \"fifo\"").unwrap();
+    assert!(config.lock_memory());
+    assert_eq!(config.cpu_latency_us(), Some(0));
+    let placement = config.placement(&[0, 1]).unwrap();
+    let classes: Vec<_> = placement.threads().iter().map(|t| t.class).collect();
+    assert_eq!(classes, [40, 25, 35, 30].map(SchedClass::Fifo));
+    let fused = config.placement(&[0]).unwrap();
+    assert_eq!(fused.threads()[0].class, SchedClass::Fifo(40));
+
+    let config = parse(
+        "pipeline.lock_memory = false\n[rt]\nclass = \"rr\"\ncpu_dma_latency = 50\n\
+         [stage]\ninfer = { class = \"other\", on_error = \"strict\" }",
+    )
+    .unwrap();
+    assert!(!config.lock_memory());
+    assert_eq!(config.cpu_latency_us(), Some(50));
+    let placement = config.placement(&[0, 1]).unwrap();
+    let infer = &placement.threads()[1];
+    assert_eq!(infer.class, SchedClass::Other);
+    assert_eq!(infer.on_error, Some(OnError::Strict));
+    assert_eq!(placement.threads()[0].on_error, None);
+
+    assert!(!Config::default().lock_memory());
+    assert_eq!(Config::default().cpu_latency_us(), None);
 }
 
 proptest! {

@@ -1,5 +1,5 @@
-//! The CPU engine, on tract: every segment's ONNX graph, optimised once, run on
-//! the caller's thread.
+//! The CPU engine on tract, for graphs outside the native engine's set: every
+//! segment's ONNX graph, optimised once, run on the caller's thread.
 //!
 //! Guarantees: no tract type leaves this module. A segment loads only if its
 //! graph takes one `x` and gives `y` and `pooled` of exactly the manifest's
@@ -22,7 +22,7 @@ use tract_onnx::tract_hir::internal::{TypedSimpleState, format_err};
 
 type TractResult<T> = Result<T, TractError>;
 
-/// Runs segments on the CPU, one thread each run.
+/// Runs segments on the CPU with tract, one thread each run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuEngine;
 
@@ -36,7 +36,7 @@ impl CpuEngine {
 
 impl Engine for CpuEngine {
     fn name(&self) -> &'static str {
-        "cpu"
+        "tract"
     }
 
     fn is_asynchronous(&self) -> bool {
@@ -225,13 +225,10 @@ fn check_shapes(graph: &TypedModel, spec: &SegmentSpec, outlets: Outlets) -> Tra
 
 impl Segment for CpuSegment {
     fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        let is_device = |b: &Buffer| b.as_host().is_none();
         let misfit = if self.under_way.is_some() {
             Some("a run is under way already".to_owned())
-        } else if is_device(&io.input) || is_device(&io.pooled) || io.output.iter().any(is_device) {
-            Some("the buffers are not in host memory".to_owned())
         } else {
-            self.lengths.misfit(&io)
+            self.lengths.host_misfit(&io)
         };
         match misfit {
             Some(reason) => Err(RunError::new(self.index, reason, Some(io))),

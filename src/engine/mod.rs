@@ -11,10 +11,10 @@
 //! both calls together.
 //!
 //! ```no_run
-//! use e4::engine::{Engine, SegmentIo, bundle::Bundle, cpu::CpuEngine};
+//! use e4::engine::{Engine, SegmentIo, bundle::Bundle, native::NativeEngine};
 //!
 //! let bundle = Bundle::open("engines/mobilenetv2-e5")?;
-//! let engine = CpuEngine::new();
+//! let engine = NativeEngine::new();
 //! let mut segment = engine.load(&bundle, 0)?;
 //! let mut io = SegmentIo::new(&engine, &bundle.manifest().segments[0])?;
 //! io.input.write_from(&vec![0.0; io.input.len()])?;
@@ -24,10 +24,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod auto;
 mod buffer;
 pub mod bundle;
 pub mod check;
 pub mod cpu;
+pub mod native;
 pub mod offload;
 
 pub use buffer::{Buffer, DeviceBuffer};
@@ -82,7 +84,7 @@ pub trait Segment: Send + Debug {
 
 /// Loads segments and makes the buffers that they work on.
 pub trait Engine: Send + Debug {
-    /// `cpu`, `tensorrt`.
+    /// `native`, `tract`, `auto`, `tensorrt`.
     fn name(&self) -> &'static str;
 
     /// True when a run goes on while the caller does something else, so that
@@ -168,6 +170,14 @@ pub(crate) fn segment_spec(bundle: &Bundle, index: usize) -> Result<&SegmentSpec
     })
 }
 
+/// A refusal of the segment `spec` of `bundle`, its file named.
+pub(crate) fn load_error(bundle: &Bundle, spec: &SegmentSpec, reason: String) -> EngineError {
+    EngineError::Load {
+        file: bundle.path(&spec.file).display().to_string(),
+        reason,
+    }
+}
+
 /// The buffer lengths that a segment accepts, in f32 elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IoLengths {
@@ -183,6 +193,16 @@ impl IoLengths {
             output: segment.output.as_ref().map(elements),
             pooled: elements(&segment.pooled),
         }
+    }
+
+    /// What is wrong with `io`, if anything, for an engine that works in host
+    /// memory.
+    pub(crate) fn host_misfit(&self, io: &SegmentIo) -> Option<String> {
+        let is_device = |b: &Buffer| b.as_host().is_none();
+        if is_device(&io.input) || is_device(&io.pooled) || io.output.iter().any(is_device) {
+            return Some("the buffers are not in host memory".to_owned());
+        }
+        self.misfit(io)
     }
 
     /// What is wrong with `io`'s lengths, if anything.

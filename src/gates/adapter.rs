@@ -2,7 +2,7 @@
 //! those of the shallower exits of the same frame.
 
 use super::linear::{layer_norm, multiply_add, relu, transpose};
-use super::simd::accumulate;
+use super::simd::{accumulate, accumulate_columns};
 use super::sizes::Sizes;
 use super::weights::{ExitHead, at};
 
@@ -54,7 +54,8 @@ impl Adapter {
         relu(&mut self.reduced);
         let start = exit * self.feature;
         let adapted = &mut self.adapted[start..start + self.feature];
-        head.fc.apply(values, &self.reduced, adapted);
+        adapted.copy_from_slice(at(values, &head.fc.bias));
+        accumulate_columns(&head.fc_columns, &self.reduced, adapted);
         let (scale, shift) = (at(values, &head.norm.weight), at(values, &head.norm.bias));
         layer_norm(adapted, scale, shift);
         adapted

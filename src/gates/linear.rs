@@ -149,12 +149,73 @@ fn horizontal(lanes: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
+/// Cells of the pooling grid of every bundle so far.
+const GRID: usize = 9;
+
 /// `[rows, columns]` to `[columns, rows]`.
 pub(super) fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
     let rows = from.len() / columns;
+    if columns == GRID {
+        let mut outs = to.chunks_exact_mut(rows.max(1));
+        let outs: [&mut [f32]; GRID] = from_fn(|_| outs.next().unwrap_or_default());
+        for (row, values) in from.as_chunks::<GRID>().0.iter().enumerate() {
+            for column in 0..GRID {
+                outs[column][row] = values[column];
+            }
+        }
+        return;
+    }
     for (row, values) in from.chunks_exact(columns).enumerate() {
         for (column, value) in values.iter().enumerate() {
             to[column * rows + row] = *value;
+        }
+    }
+}
+
+/// Columns that share one pass over the output.
+const GROUP: usize = 4;
+
+/// `out += sum of input[k] * column k` with columns of `out.len()` elements:
+/// `weight` is `[input, out]`. A zero of the input, of which a ReLU leaves many,
+/// costs nothing, not even the read of its column.
+#[inline(always)]
+pub(super) fn accumulate_columns_body<const FMA: bool>(
+    weight: &[f32],
+    input: &[f32],
+    out: &mut [f32],
+) {
+    let empty: [(f32, &[f32]); GROUP] = [(0.0, &weight[..out.len()]); GROUP];
+    let (mut current, mut next, mut filled) = (empty, empty, 0);
+    for (value, column) in input.iter().zip(weight.chunks_exact(out.len())) {
+        if *value == 0.0 {
+            continue;
+        }
+        super::simd::prefetch(column);
+        next[filled] = (*value, column);
+        filled += 1;
+        if filled == GROUP {
+            // The group before this one has had the time to arrive.
+            add_columns::<FMA>(&current, out);
+            (current, next, filled) = (next, empty, 0);
+        }
+    }
+    add_columns::<FMA>(&current, out);
+    add_columns::<FMA>(&next, out);
+}
+
+#[inline(always)]
+fn add_columns<const FMA: bool>(group: &[(f32, &[f32]); GROUP], out: &mut [f32]) {
+    let columns: [_; GROUP] = from_fn(|g| group[g].1[..out.len()].as_chunks::<LANES>());
+    let values: [[f32; LANES]; GROUP] = from_fn(|g| [group[g].0; LANES]);
+    let (chunks, tail) = out.as_chunks_mut::<LANES>();
+    for (k, sum) in chunks.iter_mut().enumerate() {
+        for g in 0..GROUP {
+            *sum = lanes::<FMA>(&values[g], &columns[g].0[k], *sum);
+        }
+    }
+    for (k, sum) in tail.iter_mut().enumerate() {
+        for g in 0..GROUP {
+            *sum = multiply_add::<FMA>(group[g].0, columns[g].1[k], *sum);
         }
     }
 }
@@ -234,6 +295,35 @@ mod tests {
             for multiply in [simd::accumulate, accumulate_body::<false>, accumulate_body::<true>] {
                 let mut out = vec![0.5; rows * n];
                 multiply(&weight, &input, width, &mut out);
+                for (got, want) in out.iter().zip(&want) {
+                    prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn columns_multiply_as_rows_do_and_zeros_count_for_nothing(
+            rows in 1usize..40, width in 1usize..70, seed in 0u32..1000,
+        ) {
+            let value = |i: usize| {
+                let bits = (u32::try_from(i).unwrap() + seed).wrapping_mul(2_654_435_761) >> 16;
+                f32::from(u16::try_from(bits & 0xff).unwrap()) / 128.0 - 1.0
+            };
+            let weight: Vec<f32> = (0..rows * width).map(value).collect();
+            let mut input: Vec<f32> = (0..width).map(|i| value(i + 7919)).collect();
+            relu(&mut input);
+            let mut columns = vec![0.0; weight.len()];
+            transpose(&weight, width, &mut columns);
+            let want = naive(&weight, &input, width, 0.5);
+            for multiply in [
+                simd::accumulate_columns,
+                accumulate_columns_body::<false>,
+                accumulate_columns_body::<true>,
+            ] {
+                let mut out = vec![0.5; rows];
+                multiply(&columns, &input, &mut out);
                 for (got, want) in out.iter().zip(&want) {
                     prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
                 }

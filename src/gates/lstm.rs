@@ -4,7 +4,7 @@
 //! every exit of a frame; it is computed once, before the frame's first exit.
 
 use super::attention::Window;
-use super::simd::{accumulate, affine, cell, tanh};
+use super::simd::{accumulate, accumulate_columns, affine, cell, tanh};
 use super::sizes::Sizes;
 use super::weights::{Weights, at};
 use std::mem::swap;
@@ -133,8 +133,12 @@ impl Proposal {
             let (below, above) = self.hidden.split_at_mut(layer);
             let input = below.first().map_or(input, Vec::as_slice);
             gates.copy_from_slice(&memory.recurrent[layer]);
-            let weight = at(values, &weights.lstm[layer].weight_ih);
-            accumulate(weight, input, input.len(), gates);
+            if layer == 0 {
+                accumulate_columns(&weights.lstm_columns, input, gates);
+            } else {
+                let weight = at(values, &weights.lstm[layer].weight_ih);
+                accumulate(weight, input, input.len(), gates);
+            }
             let (old, new) = (&memory.cell[layer], &mut self.cell[layer]);
             cell(gates, old, new, &mut above[0]);
         }

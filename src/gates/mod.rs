@@ -140,6 +140,14 @@ impl Gates {
         self.expected = Expected::Exit(0);
     }
 
+    /// Does what the next frame needs and the committed state alone decides, so
+    /// that [`begin_frame`](Self::begin_frame) finds it done; of no consequence
+    /// for any result. Between frames only: it ends the frame under way.
+    pub fn look_ahead(&mut self) {
+        self.end_frame();
+        self.state.begin_frame(&self.weights);
+    }
+
     fn end_frame(&mut self) {
         self.expected = Expected::BeginFrame;
         self.evaluated = false;

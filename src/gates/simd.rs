@@ -4,7 +4,7 @@
 //! without the wide instructions runs the portable one. Costs: a cached
 //! feature test a call.
 
-use super::linear::accumulate_body;
+use super::linear::{accumulate_body, accumulate_columns_body};
 use super::math::{cell_body, tanh_body};
 
 /// Multiply-add is one instruction on every machine of these architectures,
@@ -45,6 +45,12 @@ dispatched! {
 }
 
 dispatched! {
+    /// `out += sum of input[k] * column k`, columns of `out.len()` elements; a zero
+    /// of the input costs nothing.
+    accumulate_columns = accumulate_columns_body(weight: &[f32], input: &[f32], out: &mut [f32])
+}
+
+dispatched! {
     /// One LSTM cell: `gates` `[4H]` (i, f, g, o before their activations) and
     /// the old `cell` `[H]` to the new `cell_out` and `hidden_out` `[H]`.
     cell = cell_body(gates: &[f32], cell: &[f32], cell_out: &mut [f32], hidden_out: &mut [f32])
@@ -53,6 +59,19 @@ dispatched! {
 dispatched! {
     /// `tanh` in place.
     tanh = tanh_body(values: &mut [f32])
+}
+
+/// Asks for the cache lines of `values`, which will be read soon.
+#[inline(always)]
+pub(super) fn prefetch(values: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
 /// `out = bias + weight . input`, with `weight` `[out, input]`.

@@ -3,10 +3,11 @@
 //! Guarantees, checked once when opened: every tensor of the format is there
 //! with its shape, in f32 and aligned, nothing else is, and every value is
 //! finite. Errors name the file and the tensor. Costs: one pass over the file
-//! at opening, nothing on the heap but the table of positions.
+//! at opening; on the heap, the table of positions and a second copy, column after
+//! column, of the matrices whose input has passed a ReLU.
 
 use super::GatesError;
-use super::linear::all_finite;
+use super::linear::{all_finite, transpose};
 use super::simd::affine;
 use super::sizes::Sizes;
 use memmap2::Mmap;
@@ -55,6 +56,8 @@ pub(super) struct LstmLayer {
 pub(super) struct ExitHead {
     pub(super) conv: Linear,
     pub(super) fc: Linear,
+    /// The weight of `fc`, column after column: its input has passed a ReLU.
+    pub(super) fc_columns: Vec<f32>,
     pub(super) norm: Linear,
     pub(super) mix: Span,
     pub(super) classifier: Linear,
@@ -76,6 +79,9 @@ pub(super) struct Weights {
     map: Arc<Mmap>,
     data: Range<usize>,
     pub(super) lstm: [LstmLayer; 2],
+    /// `weight_ih` of the first layer, column after column: its input has passed a
+    /// ReLU.
+    pub(super) lstm_columns: Vec<f32>,
     pub(super) attention: [Linear; 2],
     pub(super) exits: Vec<ExitHead>,
 }
@@ -114,6 +120,7 @@ impl Weights {
             .collect::<Result<_, _>>()?;
         reader.finish()?;
         Ok(Self {
+            lstm_columns: reader.columns(&lstm[0].weight_ih, sizes.feature),
             map,
             data,
             lstm,
@@ -170,6 +177,16 @@ impl Reader<'_> {
         Ok(start / size_of::<f32>()..end / size_of::<f32>())
     }
 
+    /// A copy of the matrix at `span`, of rows of `width` elements, column after
+    /// column.
+    fn columns(&self, span: &Span, width: usize) -> Vec<f32> {
+        let values: &[f32] = bytemuck::try_cast_slice(self.bytes).unwrap_or_default();
+        let matrix = values.get(span.clone()).unwrap_or_default();
+        let mut columns = vec![0.0; matrix.len()];
+        transpose(matrix, width, &mut columns);
+        columns
+    }
+
     fn linear(&mut self, name: &str, shape: &[usize]) -> Result<Linear, GatesError> {
         Ok(Linear {
             weight: self.tensor(&format!("{name}.weight"), shape)?,
@@ -192,10 +209,12 @@ impl Reader<'_> {
         let adapter = format!("exit.{exit}.adapter");
         let channels = sizes.channels[exit];
         let gate = (exit + 1 < sizes.channels.len()).then(|| self.gate(exit, sizes));
+        let fc = self.linear(&format!("{adapter}.fc"), &[d, m * sizes.cells])?;
         Ok(ExitHead {
             gate: gate.transpose()?,
+            fc_columns: self.columns(&fc.weight, m * sizes.cells),
+            fc,
             conv: self.linear(&format!("{adapter}.conv"), &[m, channels])?,
-            fc: self.linear(&format!("{adapter}.fc"), &[d, m * sizes.cells])?,
             norm: self.linear(&format!("{adapter}.norm"), &[d])?,
             mix: self.tensor(&format!("exit.{exit}.mix"), &[exit + 1])?,
             classifier: self.linear(&format!("exit.{exit}.classifier"), &[sizes.classes, h])?,

@@ -11,8 +11,7 @@ pub enum WaitStrategy {
     /// Polls without pause: the least latency, a whole core.
     Spin,
     /// Sleeps until shortly before the predicted arrival, polls around it, then
-    /// sleeps on a futex. On a shared core the polling gives way to the other
-    /// stages at every look.
+    /// sleeps on a futex. On a core that stages share it does not poll.
     #[default]
     Hybrid,
     /// Sleeps on a futex: the least CPU, tens of microseconds to wake.

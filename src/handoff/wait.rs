@@ -18,13 +18,15 @@
 //!
 //! Guarantees: no notification is lost (`wake.rs` says why), whatever the
 //! strategy; a deadline is an absolute time and is kept. On a shared core
-//! nothing polls without yielding, whatever the prediction.
+//! `hybrid` never polls: it sleeps until shortly before the predicted arrival,
+//! so that core and thread are awake, and then on the futex.
 //!
 //! Not guaranteed: that the condition still holds once somebody else changed
 //! it; anything about fairness between inputs.
 //!
 //! Cost: a condition that holds already costs one look. `hybrid` polls for at
-//! most two guards (240 us) around a predicted arrival.
+//! most two guards (240 us) around a predicted arrival, on a core of its own; on
+//! a shared one it costs two sleeps instead of one.
 
 use super::futex::NEVER;
 use super::strategy::WaitStrategy;
@@ -36,6 +38,10 @@ use std::hint::spin_loop;
 /// `hybrid` is awake this long before a predicted arrival, and as long after.
 /// It covers waking up from a timer, not the jitter of the producer.
 pub const GUARD_NS: u64 = 120_000;
+
+/// On a shared core it is awake this long before a predicted arrival: enough for
+/// the timer to be late, and little for the core to doze off again.
+const SHARED_LEAD_NS: u64 = 40_000;
 
 /// Polls between two looks at the clock.
 const POLLS: u32 = 16;
@@ -99,7 +105,8 @@ impl Notifier {
 
 impl Waiter {
     /// A waiter that waits by `strategy`; `shared` says that other stages run
-    /// on the same core, which turns polling into polling that yields.
+    /// on the same core: `hybrid` does not poll there, and `spin` yields at every
+    /// look.
     #[must_use]
     pub fn new(strategy: WaitStrategy, shared: bool) -> Self {
         Self {
@@ -145,16 +152,22 @@ impl Waiter {
         }
     }
 
-    /// Sleeps until a guard before `expected_ns`, polls until a guard after it.
+    /// Sleeps until a guard before `expected_ns`, polls until a guard after it; on
+    /// a shared core, sleeps until shortly before it.
     fn meet(
         &mut self,
         expected_ns: u64,
         deadline_ns: u64,
         ready: &mut impl FnMut() -> bool,
     ) -> bool {
-        let from = expected_ns.saturating_sub(GUARD_NS).min(deadline_ns);
+        let lead_ns = if self.shared {
+            SHARED_LEAD_NS
+        } else {
+            GUARD_NS
+        };
+        let from = expected_ns.saturating_sub(lead_ns).min(deadline_ns);
         let to = expected_ns.saturating_add(GUARD_NS).min(deadline_ns);
-        (now_ns() < from && self.park(from, ready)) || self.poll(to, ready)
+        (now_ns() < from && self.park(from, ready)) || (!self.shared && self.poll(to, ready))
     }
 
     /// Polls until `end_ns`.
@@ -192,5 +205,34 @@ impl Waiter {
     #[cfg(all(test, loom))]
     pub(crate) fn word(&self) -> Arc<WakeWord> {
         self.word.clone()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// How often a wait that ends by its deadline looks.
+    fn looks(strategy: WaitStrategy, shared: bool) -> u32 {
+        let mut waiter = Waiter::new(strategy, shared);
+        let now = now_ns();
+        let until = Until::deadline(now + 4_000_000).expecting(Some(now + 2_000_000));
+        let mut looks = 0;
+        let met = waiter.wait(until, || {
+            looks += 1;
+            false
+        });
+        assert!(!met && now_ns() >= now + 4_000_000);
+        looks
+    }
+
+    #[test]
+    fn on_a_shared_core_hybrid_sleeps_twice_and_never_polls() {
+        // One look on arrival, two for each sleep, and one more for a sleep that a
+        // signal ends early.
+        let shared = looks(WaitStrategy::Hybrid, true);
+        assert!(shared <= 8, "{shared} looks");
+        let own = looks(WaitStrategy::Hybrid, false);
+        assert!(own > 8, "on a core of its own it polls: {own} looks");
     }
 }

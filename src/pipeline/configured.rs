@@ -1,21 +1,24 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
 use super::targets::{self, Overwrites};
-use super::{Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
+use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
+use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
+use crate::engine::native::NativeEngine;
 use crate::gates::{Gates, GatesError};
 use crate::power::{PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
+use crate::source::v4l2::{self, Camera};
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,9 +84,8 @@ impl Pipeline<Sink> {
         )?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
         let (source, mut notices) = source(config, &bundle, stop)?;
-        let engine: Box<dyn Engine> = match config.engine.kind {
-            EngineKind::Cpu => Box::new(CpuEngine::new()),
-        };
+        let (engine, more) = engine(config.engine.kind, &bundle);
+        notices.extend(more);
         let live = source.info().live || config.source.policy == Policy::Newest;
         let (energy, unreadable) = energy(config, live)?;
         notices.extend(unreadable);
@@ -94,7 +96,7 @@ impl Pipeline<Sink> {
             drops: drops.clone(),
             outputs: outputs(config, stop)?,
             status: status(config),
-            endless: config.source.kind == SourceKind::Generator,
+            endless: config.source.kind != SourceKind::Clip,
             energy,
         });
         let settings = &config.pipeline;
@@ -106,7 +108,10 @@ impl Pipeline<Sink> {
             .placement(placement)
             .policy(config.source.policy)
             .on_error(settings.on_error)
-            .lock_memory(settings.lock_memory)
+            .lock_memory(config.lock_memory())
+            .cpu_latency_us(config.cpu_latency_us())
+            .timer_slack_ns(config.rt.timer_slack_ns)
+            .prefault_heap(usize::try_from(config.rt.prefault_heap_mib).unwrap_or(0) << 20)
             .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
             .frames(config.source.frames)
             .sample(config.source.sample)
@@ -134,6 +139,18 @@ fn or_shipped(
         .map(Path::to_owned)
         .or_else(|| shipped(Path::new(what)))
         .ok_or(SetupError::NotShipped { what, flag })
+}
+
+/// The engine, and what the user should know about its choice.
+fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
+    match kind {
+        EngineKind::Auto => {
+            let engine = AutoEngine::new();
+            (Box::new(engine), engine.notices(bundle))
+        }
+        EngineKind::Native => (Box::new(NativeEngine::new()), Vec::new()),
+        EngineKind::Tract => (Box::new(CpuEngine::new()), Vec::new()),
+    }
 }
 
 fn source(
@@ -168,7 +185,37 @@ fn source(
             })?;
             Ok((Box::new(camera), Vec::new()))
         }
+        SourceKind::Camera => Ok((Box::new(Camera::new(camera_options(config))), Vec::new())),
     }
+}
+
+fn camera_options(config: &Config) -> v4l2::CameraOptions {
+    let camera = &config.source.camera;
+    v4l2::CameraOptions {
+        device: v4l2::Selector::new(camera.device.as_ref().map(|name| name.0.as_str())),
+        wish: v4l2::Wish {
+            formats: camera.formats.list(),
+            width: camera.width,
+            height: camera.height,
+            fps: camera.fps,
+        },
+        controls: v4l2::Wanted {
+            exposure_us: camera.exposure,
+            gain: camera.gain,
+            power_line: camera.power_line,
+        },
+        strict: config.pipeline.on_error == OnError::Strict,
+        wait_ns: nanoseconds(camera.wait_s),
+        reporter: v4l2::Reporter::new(say),
+    }
+}
+
+/// Says a sentence at once, over the status line. Standard error may be closed;
+/// there is nobody to tell then.
+fn say(sentence: &str) {
+    let mut err = io::stderr();
+    let clear = if err.is_terminal() { "\r\x1b[K" } else { "" };
+    let _ = writeln!(err, "{clear}e4 run: {sentence}");
 }
 
 fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {

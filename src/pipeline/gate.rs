@@ -30,6 +30,8 @@ pub(super) struct FrameHeader {
 pub(super) struct Feature {
     pub header: FrameHeader,
     pub exit: u8,
+    /// When the segment was started.
+    pub started_ns: u64,
     pub segment_ns: u64,
     pub pooled: Vec<f32>,
 }
@@ -67,6 +69,9 @@ pub(super) struct GateStage<S> {
     pub notices: Notices,
     /// An evaluation has failed, and that has been said.
     pub failed: bool,
+    /// From when to when the frame's last exit was judged; the next segment may
+    /// have run meanwhile, on speculation.
+    judged_ns: (u64, u64),
 }
 
 impl<S: ResultSink> GateStage<S> {
@@ -86,6 +91,7 @@ impl<S: ResultSink> GateStage<S> {
             clip: None,
             notices,
             failed: false,
+            judged_ns: (0, 0),
         }
     }
 
@@ -105,13 +111,13 @@ impl<S: ResultSink> GateStage<S> {
         if self.gates.is_poisoned() {
             return self.fail(&"the network gave what is not a number");
         }
-        if evaluation.leave {
-            self.gates.commit();
-        }
         let decided_ns = now_ns();
         let Some(record) = self.result.exits.get_mut(exit) else {
             return Outcome::Failed;
         };
+        let segment = (feature.started_ns, feature.started_ns + feature.segment_ns);
+        self.result.overlap_ns += overlap_ns(self.judged_ns, segment);
+        self.judged_ns = (started_ns, decided_ns);
         *record = ExitRecord {
             class: evaluation.class,
             softmax: evaluation.softmax,
@@ -146,6 +152,7 @@ impl<S: ResultSink> GateStage<S> {
         }
         self.gates.begin_frame();
         self.result = blank(header);
+        self.judged_ns = (0, 0);
     }
 
     /// What the stage leaves behind.
@@ -160,12 +167,21 @@ impl<S: ResultSink> GateStage<S> {
         }
     }
 
-    /// Passes on the result of the frame that has just left.
+    /// Passes on the result of the frame that has just left, and only then does
+    /// what the next frame needs: commits the state and computes what depends on
+    /// that alone.
     pub fn deliver(&mut self, waiter: &mut Waiter) {
-        if !self.outlet.deliver(&self.result, &self.stop, waiter) {
+        if !self.outlet.deliver(&mut self.result, &self.stop, waiter) {
             self.drops.drop_frame(DropReason::SinkFull);
         }
+        self.gates.commit();
+        self.gates.look_ahead();
     }
+}
+
+/// How long two intervals, each from its first to its second time, have in common.
+fn overlap_ns(a: (u64, u64), b: (u64, u64)) -> u64 {
+    a.1.min(b.1).saturating_sub(a.0.max(b.0))
 }
 
 fn blank(header: &FrameHeader) -> FrameResult {
@@ -178,10 +194,26 @@ fn blank(header: &FrameHeader) -> FrameResult {
         timestamp_ns: header.timestamp_ns,
         captured_ns: header.captured_ns,
         decided_ns: 0,
+        delivered_ns: 0,
         tensor_ns: header.tensor_ns,
+        overlap_ns: 0,
         exit: 0,
         class: 0,
         confidence: 0.0,
         exits: [ExitRecord::default(); MAX_EXITS],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overlap_ns;
+
+    #[test]
+    fn intervals_share_what_both_cover_and_nothing_where_they_do_not_meet() {
+        assert_eq!(overlap_ns((10, 30), (20, 90)), 10);
+        assert_eq!(overlap_ns((10, 30), (5, 90)), 20);
+        assert_eq!(overlap_ns((10, 30), (12, 15)), 3);
+        assert_eq!(overlap_ns((10, 30), (30, 40)), 0);
+        assert_eq!(overlap_ns((0, 0), (5, 90)), 0);
     }
 }

@@ -167,6 +167,16 @@ impl<S: ResultSink> Infer<S> {
         false
     }
 
+    /// Walks the way to the first segment with an empty frame, which is refused at
+    /// its end: caches and translations are warm for the real one.
+    pub fn rehearse(&mut self) {
+        self.heartbeat.busy();
+        // What a buffer made anew may fail on, the next frame reports.
+        let _refused = self.fill_input(&Frame::default());
+        self.heartbeat.idle();
+    }
+
+    #[inline(never)]
     fn fill_input(&mut self, frame: &Frame) -> Result<bool, EngineError> {
         let mut input = self.take_map(0)?;
         let filled = match input.as_host_mut() {
@@ -214,6 +224,7 @@ impl<S: ResultSink> Infer<S> {
             self.judge.submit(Feature {
                 header,
                 exit,
+                started_ns,
                 segment_ns,
                 pooled,
             })?;

@@ -15,7 +15,7 @@ use super::rhythm::{FrameRhythm, Rhythm};
 use super::run::{Options, PipelineError, Policy, ResultSink};
 use super::stop::{Heartbeat, Stop};
 use super::threads::Part;
-use super::wait::{Until, Waiter};
+use super::wait::{GUARD_NS, Until, Waiter};
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropReason, FrameResult};
 use crate::tensor::{FrameMeta, Slot};
@@ -208,18 +208,68 @@ impl CatchUp {
     }
 }
 
+/// The eve of the next frame of a live source: after a long sleep the way from
+/// capture to the first segment has gone cold, in code and in data, and is walked
+/// once shortly before it is needed.
+#[derive(Debug)]
+struct Eve {
+    frames: Option<ArrivalPredictor>,
+    at_ns: Option<u64>,
+    over: bool,
+}
+
+impl Eve {
+    fn of(live: bool) -> Self {
+        Self {
+            frames: live.then(|| ArrivalPredictor::new(None)),
+            at_ns: None,
+            over: false,
+        }
+    }
+
+    /// The eve, if it is still to come and before `patience_ns`, or that.
+    fn or(&mut self, now_ns: u64, patience_ns: u64) -> u64 {
+        let next_ns = self.frames.as_ref().and_then(|f| f.next_after(now_ns));
+        let eve_ns = next_ns.map(|at| at.saturating_sub(GUARD_NS));
+        self.at_ns = eve_ns.filter(|&at| !self.over && at > now_ns && at < patience_ns);
+        self.at_ns.unwrap_or(patience_ns)
+    }
+
+    /// True once for a frame.
+    fn has_come(&mut self, now_ns: u64) -> bool {
+        self.over |= self.at_ns.is_some_and(|at| now_ns >= at);
+        self.over && self.at_ns.take().is_some()
+    }
+
+    /// A frame has been dealt with.
+    fn frame(&mut self, header: &FrameHeader) {
+        if let Some(frames) = &mut self.frames {
+            frames.observe(header.sample, header.captured_ns);
+        }
+        self.over = false;
+    }
+}
+
 pub(super) fn capture_and_infer<S: ResultSink>(
     mut capture: Capture,
     mut infer: Infer<S>,
     mut waiter: Waiter,
     catch_up: Option<CatchUp>,
 ) -> Result<Part<S>, PipelineError> {
-    capture.start(catch_up.map_or(1, |c| c.most))?;
+    // One for the frame under way, which is given back after its result.
+    capture.start(catch_up.map_or(2, |c| c.most.max(2)))?;
+    let mut eve = Eve::of(capture.source.info().live);
     let mut whole = true;
     while whole {
-        let slot = match capture.step(now_ns() + CAPTURE_PATIENCE_NS) {
+        let now = now_ns();
+        let slot = match capture.step(eve.or(now, now + CAPTURE_PATIENCE_NS)) {
             Ok(Step::Frame(slot)) => slot,
-            Ok(Step::Nothing | Step::Idle | Step::Starved) => continue,
+            Ok(Step::Nothing | Step::Idle | Step::Starved) => {
+                if eve.has_come(now_ns()) {
+                    infer.rehearse();
+                }
+                continue;
+            }
             Ok(Step::End) => break,
             Err(error) => {
                 capture.broken(error);
@@ -235,11 +285,11 @@ pub(super) fn capture_and_infer<S: ResultSink>(
             }
         };
         let mut header = header(&slot.meta);
-        let loaded = infer.load(&slot, &mut header);
-        capture.source.release(slot);
-        if loaded {
+        if infer.load(&slot, &mut header) {
             infer.run(header, &mut waiter)?;
         }
+        capture.source.release(slot);
+        eve.frame(&header);
     }
     let mut part = infer.finish();
     part.source = Some(capture.finish());
@@ -290,14 +340,15 @@ pub(super) fn sink<S: ResultSink>(
     loop {
         let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
         match results.recv(&mut waiter, until) {
-            Received::Item(result) => {
-                heartbeat.busy();
-                rhythm.arrived(result.sample, result.captured_ns, now_ns());
+            Received::Item(mut result) => {
+                result.delivered_ns = now_ns();
+                heartbeat.busy_since(result.delivered_ns);
                 // What is under way when the run ends is a result still.
                 if !sink.accept(&result) {
                     stop.raise();
                 }
                 heartbeat.idle();
+                rhythm.arrived(result.sample, result.captured_ns, result.delivered_ns);
             }
             Received::TimedOut => {}
             Received::Closed => break,

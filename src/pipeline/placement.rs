@@ -5,6 +5,7 @@
 //! contiguous groups, one thread each: eight placements, from fused (one thread,
 //! no hand-off at all) to four threads.
 
+use super::OnError;
 use super::strategy::WaitStrategy;
 use crate::rt::SchedClass;
 use std::fmt;
@@ -58,6 +59,8 @@ pub struct ThreadPlan {
     pub class: SchedClass,
     /// How it waits when it has run dry.
     pub wait: WaitStrategy,
+    /// What to do when core or class are refused; `None`: as the pipeline does.
+    pub on_error: Option<OnError>,
 }
 
 impl ThreadPlan {
@@ -69,6 +72,7 @@ impl ThreadPlan {
             core: None,
             class: SchedClass::Other,
             wait: WaitStrategy::default(),
+            on_error: None,
         }
     }
 }

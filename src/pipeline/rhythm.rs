@@ -128,6 +128,7 @@ mod tests {
         Feature {
             header,
             exit,
+            started_ns: 0,
             segment_ns: 0,
             pooled: Vec::new(),
         }

@@ -10,6 +10,7 @@ use super::threads;
 use super::wait::{Until, Waiter};
 use crate::engine::{Engine, EngineError, bundle::Bundle};
 use crate::gates::Gates;
+use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::{DropCounters, FrameResult};
 use std::collections::BTreeMap;
@@ -70,6 +71,9 @@ pub(super) struct Options {
     pub(super) policy: Policy,
     pub(super) on_error: OnError,
     pub(super) lock_memory: bool,
+    pub(super) cpu_latency_us: Option<u32>,
+    pub(super) timer_slack_ns: u32,
+    pub(super) prefault_heap: usize,
     pub(super) slots: usize,
     pub(super) frames: Option<u64>,
     pub(super) sample: bool,
@@ -189,6 +193,9 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             policy: Policy::Auto,
             on_error: OnError::Warn,
             lock_memory: false,
+            cpu_latency_us: None,
+            timer_slack_ns: 1,
+            prefault_heap: 8 << 20,
             slots: 6,
             frames: None,
             sample: true,
@@ -221,7 +228,9 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         self
     }
 
-    /// Whether a refused pinning, scheduling class or memory lock ends the run.
+    /// Whether it ends the run when the host refuses a core, a scheduling class,
+    /// locked memory or shallow idle states. A thread's own
+    /// [`on_error`](super::ThreadPlan::on_error) wins.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.options.on_error = on_error;
@@ -233,6 +242,29 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     #[must_use]
     pub fn lock_memory(mut self, lock_memory: bool) -> Self {
         self.options.lock_memory = lock_memory;
+        self
+    }
+
+    /// Longest time in microseconds that a core may take to leave an idle state,
+    /// for as long as the run lasts; 0 keeps cores from idling.
+    #[must_use]
+    pub fn cpu_latency_us(mut self, us: Option<u32>) -> Self {
+        self.options.cpu_latency_us = us;
+        self
+    }
+
+    /// Nanoseconds that the kernel may let a timed sleep of a thread in the default
+    /// class run over; 0: the kernel's own default.
+    #[must_use]
+    pub fn timer_slack_ns(mut self, slack_ns: u32) -> Self {
+        self.options.timer_slack_ns = slack_ns;
+        self
+    }
+
+    /// Bytes of heap that each thread touches at start where memory is locked.
+    #[must_use]
+    pub fn prefault_heap(mut self, bytes: usize) -> Self {
+        self.options.prefault_heap = bytes;
         self
     }
 
@@ -329,12 +361,13 @@ impl<S: ResultSink> Outlet<S> {
     /// False when the result could not be taken.
     pub(super) fn deliver(
         &mut self,
-        result: &FrameResult,
+        result: &mut FrameResult,
         stop: &Stop,
         waiter: &mut Waiter,
     ) -> bool {
         match self {
             Self::Direct(sink) => {
+                result.delivered_ns = now_ns();
                 if !sink.accept(result) {
                     stop.raise();
                 }

@@ -4,6 +4,7 @@
 use super::capture::{Capture, Damage};
 use super::gate::{Feature, GateStage, Verdict};
 use super::hop::{HopRx, HopTx, hop};
+use super::host::{self, Granted};
 use super::infer::{Infer, Judge};
 use super::loops::{self, CatchUp, Feed, Forward};
 use super::mailbox::mailbox;
@@ -16,7 +17,8 @@ use super::wait::Waiter;
 use crate::engine::EngineError;
 use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
-use crate::rt::memory::{lock_all, touch_stack};
+use crate::rt::memory::{touch_heap, touch_stack};
+use crate::rt::service::Service;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -63,6 +65,12 @@ type Work<S> = Box<dyn FnOnce(Waiter, &Stop) -> Result<Part<S>, PipelineError> +
 /// A thread that is ready to be started.
 struct Prepared<S> {
     plan: ThreadPlan,
+    setup: ThreadSetup,
+    on_error: OnError,
+    /// The user has been told that it will not run as asked.
+    refusal_is_known: bool,
+    /// Bytes of heap to touch.
+    heap: usize,
     waiter: Waiter,
     work: Work<S>,
 }
@@ -93,8 +101,12 @@ impl Heartbeats {
 pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -> Ended<S> {
     let options = pipeline.options.clone();
     let heartbeats = Heartbeats::default();
-    let (handles, failure) = match ready(pipeline, stop, &heartbeats) {
-        Ok(prepared) => start_all(prepared, &options, stop),
+    let mut granted = Granted::default();
+    let ready = granted
+        .ask(&options)
+        .and_then(|()| prepare(pipeline, stop, &heartbeats));
+    let (handles, failure) = match ready {
+        Ok(prepared) => start_all(prepared, &granted, &options, stop),
         Err(error) => (Vec::new(), Some(error)),
     };
     let watch = Watch {
@@ -102,47 +114,30 @@ pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -
         heartbeats: &heartbeats,
         limit_ns: options.watchdog_ns,
     };
-    let (parts, failure) = watch.supervise(handles, failure);
+    let mut service = match failure {
+        None => Service::ready(),
+        Some(_) => Service::default(),
+    };
+    let (parts, failure) = watch.supervise(handles, failure, &mut service);
+    if let Some(sentence) = service.end() {
+        options.notices.say(sentence);
+    }
     assemble(parts, failure, &options)
-}
-
-/// Everything that a run needs before its first thread starts.
-fn ready<S: ResultSink + 'static>(
-    pipeline: Pipeline<S>,
-    stop: &Stop,
-    heartbeats: &Heartbeats,
-) -> Result<Vec<Prepared<S>>, PipelineError> {
-    let Options {
-        on_error, notices, ..
-    } = &pipeline.options;
-    if pipeline.options.lock_memory
-        && let Err(error) = lock_all()
-    {
-        refuse(error.to_string(), *on_error, notices)?;
-    }
-    prepare(pipeline, stop, heartbeats)
-}
-
-/// What the host refuses ends the run or is said.
-fn refuse(sentence: String, on_error: OnError, notices: &Notices) -> Result<(), PipelineError> {
-    match on_error {
-        OnError::Strict => return Err(PipelineError::Setup(sentence)),
-        OnError::Warn => notices.say(sentence),
-    }
-    Ok(())
 }
 
 /// Starts every thread; those behind one that does not start never will, and the
 /// ones before it end because their hand-offs close.
 fn start_all<S: Send + 'static>(
     prepared: Vec<Prepared<S>>,
+    granted: &Granted,
     options: &Options,
     stop: &Stop,
 ) -> (Handles<S>, Option<PipelineError>) {
     let mut handles = Vec::with_capacity(prepared.len());
-    for thread in prepared {
+    for (index, mut thread) in prepared.into_iter().enumerate() {
         let stage = thread.plan.stages[0];
-        match start(thread, options, stop.clone()) {
+        thread.refusal_is_known = granted.has_refused(index);
+        match start(thread, options.notices.clone(), stop.clone()) {
             Ok(handle) => handles.push((stage, handle)),
             Err(source) => {
                 stop.raise();
@@ -155,23 +150,22 @@ fn start_all<S: Send + 'static>(
 
 fn start<S: Send + 'static>(
     thread: Prepared<S>,
-    options: &Options,
+    notices: Notices,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<Result<Part<S>, PipelineError>>> {
-    let Prepared { plan, waiter, work } = thread;
-    let (on_error, notices) = (options.on_error, options.notices.clone());
-    let name = format!("e4-{}", plan.stages[0]);
-    let setup = ThreadSetup {
-        core: plan.core,
-        class: plan.class,
-    };
+    let name = format!("e4-{}", thread.plan.stages[0]);
     std::thread::Builder::new().name(name).spawn(move || {
-        if let Err(error) = setup.apply() {
-            let sentence = format!("the {} thread: {error}", plan.stages[0]);
-            refuse(sentence, on_error, &notices)?;
+        if let Err(error) = thread.setup.apply() {
+            let sentence = host::sentence(&thread.plan, &error);
+            match thread.on_error {
+                OnError::Strict => return Err(PipelineError::Setup(sentence)),
+                OnError::Warn if thread.refusal_is_known => {}
+                OnError::Warn => notices.say(sentence),
+            }
         }
         touch_stack();
-        work(waiter, &stop)
+        touch_heap(thread.heap);
+        (thread.work)(thread.waiter, &stop)
     })
 }
 
@@ -191,6 +185,7 @@ impl Watch<'_> {
         &self,
         mut handles: Handles<S>,
         mut failure: Option<PipelineError>,
+        service: &mut Service,
     ) -> (Vec<Part<S>>, Option<PipelineError>) {
         let mut parts = Vec::with_capacity(handles.len());
         let mut looked_ns = now_ns();
@@ -215,6 +210,7 @@ impl Watch<'_> {
             if failure.is_some() {
                 self.stop.raise();
             }
+            service.beat(now, self.stop.is_raised());
             std::thread::sleep(SUPERVISION);
         }
         (parts, failure)
@@ -425,6 +421,13 @@ impl<'a, S: ResultSink + 'static> Build<'a, S> {
                 let (_, work) = work.swap_remove(at);
                 threads.push(Prepared {
                     plan: plan.clone(),
+                    setup: options.setup_of(plan),
+                    on_error: options.on_refusal(plan),
+                    refusal_is_known: false,
+                    heap: match options.lock_memory {
+                        true => options.prefault_heap,
+                        false => 0,
+                    },
                     waiter,
                     work,
                 });

@@ -8,8 +8,15 @@
 //!
 //! Cost: system calls at start, nothing a frame.
 
+pub mod capability;
+mod cores;
+pub mod latency;
 pub mod memory;
 pub mod nice;
+pub mod priority;
+pub mod service;
+
+pub use cores::{cores, parse_list, usable, usable_cores};
 
 use core_affinity::CoreId;
 use std::fmt;
@@ -28,6 +35,15 @@ pub enum SchedClass {
 }
 
 impl SchedClass {
+    /// Its priority, where it is a real-time class.
+    #[must_use]
+    pub fn priority(self) -> Option<u8> {
+        match self {
+            Self::Other => None,
+            Self::Fifo(priority) | Self::RoundRobin(priority) => Some(priority),
+        }
+    }
+
     fn policy(self) -> (libc::c_int, u8) {
         match self {
             Self::Other => (libc::SCHED_OTHER, 0),
@@ -76,40 +92,45 @@ fn list(cores: &[usize]) -> String {
 fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EPERM) => {
-            "it needs CAP_SYS_NICE or an rtprio limit; run as root, or `setcap cap_sys_nice+ep` the binary, or use class other"
+            "it needs CAP_SYS_NICE or an rtprio limit as high; run as root, or `setcap cap_sys_nice+ep` the binary, or use class other"
         }
         Some(libc::EINVAL) => "a real-time priority is from 1 to 99",
         _ => "use class other",
     }
 }
 
-/// Cores that the calling thread may run on, in rising order.
-#[must_use]
-pub fn cores() -> Vec<usize> {
-    core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect()
-}
-
 /// How a thread is to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadSetup {
     /// Core to pin to; `None` leaves the choice to the scheduler.
     pub core: Option<usize>,
     /// Scheduling class.
     pub class: SchedClass,
+    /// How late, in nanoseconds, the kernel may end a timed sleep to save
+    /// wake-ups; 0 is the thread's default, 50 us as a rule. Real-time classes
+    /// know no slack.
+    pub timer_slack_ns: u32,
+}
+
+impl Default for ThreadSetup {
+    /// Anywhere, in the default class, with the finest timers.
+    fn default() -> Self {
+        Self {
+            core: None,
+            class: SchedClass::Other,
+            timer_slack_ns: 1,
+        }
+    }
 }
 
 impl ThreadSetup {
-    /// Applies it to the calling thread, which also gets the finest timers the
-    /// kernel gives. Every part is tried, also after one was refused.
+    /// Applies it to the calling thread. Every part is tried, also after one was
+    /// refused.
     ///
     /// # Errors
     /// The first part that was refused.
     pub fn apply(&self) -> Result<(), SetupError> {
-        precise_timers();
+        slacken_timers(self.timer_slack_ns);
         let pinned = self.core.map_or(Ok(()), pin);
         let classed = set_class(self.class);
         pinned.and(classed)
@@ -139,12 +160,10 @@ fn set_class(class: SchedClass) -> Result<(), SetupError> {
     }
 }
 
-/// Lets this thread's timed sleeps end within 1 ns of their time instead of the
-/// default 50 us, as far as the hardware does. The kernel refuses it to nobody.
-fn precise_timers() {
-    const SLACK_NS: libc::c_ulong = 1;
+/// The kernel refuses this to nobody.
+fn slacken_timers(slack_ns: u32) {
     // SAFETY: this prctl takes an integer and touches no memory of ours.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS) };
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, libc::c_ulong::from(slack_ns)) };
 }
 
 #[cfg(test)]
@@ -171,6 +190,24 @@ mod tests {
     }
 
     #[test]
+    fn timers_get_the_slack_that_was_asked_for() {
+        let slack = |timer_slack_ns| {
+            let setup = ThreadSetup {
+                timer_slack_ns,
+                ..ThreadSetup::default()
+            };
+            let read = move || {
+                setup.apply().unwrap();
+                // SAFETY: this prctl takes nothing and returns the slack.
+                unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }
+            };
+            thread::spawn(read).join().unwrap()
+        };
+        assert_eq!(slack(1), 1);
+        assert_eq!(slack(70_000), 70_000);
+    }
+
+    #[test]
     fn a_core_that_is_not_there_is_named_with_those_that_are() {
         let setup = ThreadSetup {
             core: Some(1_000),
@@ -194,7 +231,10 @@ mod tests {
     #[test]
     fn a_real_time_class_is_granted_or_the_missing_right_is_named() {
         let class = SchedClass::Fifo(10);
-        let setup = ThreadSetup { core: None, class };
+        let setup = ThreadSetup {
+            class,
+            ..ThreadSetup::default()
+        };
         if let Err(error) = on_a_thread(setup).0 {
             assert!(error.to_string().contains("CAP_SYS_NICE"), "{error}");
         }

@@ -2,6 +2,7 @@
 
 pub mod clip;
 pub mod generator;
+pub mod v4l2;
 
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -74,7 +75,8 @@ pub trait FrameSource: Send + Debug {
     }
 }
 
-/// Why a source cannot go on. The text is one sentence that names the file.
+/// Why a source cannot go on. The text is one sentence that names the file or
+/// the device.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file system said no.
@@ -102,5 +104,13 @@ pub enum SourceError {
         reason: String,
         /// Whole frames delivered before.
         frames: u64,
+    },
+    /// A camera cannot be had.
+    #[error("{name}: {reason}")]
+    Camera {
+        /// The camera, by the name that it was asked for.
+        name: String,
+        /// Why not.
+        reason: String,
     },
 }

@@ -46,11 +46,11 @@ pub struct Latencies {
     pub infer: Histogram<u64>,
     /// All heads and gates that ran.
     pub gate: Histogram<u64>,
-    /// Capture to verdict, less the work of the three above.
+    /// The total, less the time during which any of the three above was at work.
     pub overhead: Histogram<u64>,
-    /// Capture to verdict.
+    /// Capture until the sink has the result.
     pub total: Histogram<u64>,
-    /// Capture to verdict of the frames that left at each exit.
+    /// The same for the frames that left at each exit.
     pub by_exit: Vec<Histogram<u64>>,
 }
 
@@ -114,13 +114,12 @@ impl Aggregate {
         times.infer.saturating_record(sum(|e| e.segment_ns));
         times.gate.saturating_record(sum(|e| e.gate_ns));
         times.total.saturating_record(latency);
-        let overhead = latency.saturating_sub(result.work_ns());
-        times.overhead.saturating_record(overhead);
+        times.overhead.saturating_record(result.overhead_ns());
         times.by_exit[exit].saturating_record(latency);
         let (first, last) = self
             .span_ns
-            .unwrap_or((result.captured_ns, result.decided_ns));
-        self.span_ns = Some((first.min(result.captured_ns), last.max(result.decided_ns)));
+            .unwrap_or((result.captured_ns, result.delivered_ns));
+        self.span_ns = Some((first.min(result.captured_ns), last.max(result.delivered_ns)));
         self.judge(result);
     }
 
@@ -198,14 +197,14 @@ impl Aggregate {
         &self.latencies
     }
 
-    /// First capture to last verdict.
+    /// First capture to last result.
     #[must_use]
     pub fn elapsed_ns(&self) -> u64 {
         self.span_ns
             .map_or(0, |(first, last)| last.saturating_sub(first))
     }
 
-    /// Results per second between the first capture and the last verdict.
+    /// Results per second between the first capture and the last of them.
     #[must_use]
     pub fn rate_hz(&self) -> Option<f64> {
         let elapsed = self.elapsed_ns();
@@ -315,11 +314,21 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_that_runs_while_the_gate_thinks_is_not_work_twice() {
+        let mut result = frame(1);
+        // The second segment ran during the whole of the first gate's 20 us.
+        result.overlap_ns = 20_000;
+        result.delivered_ns -= 20_000;
+        assert_eq!(result.overhead_ns(), frame(1).overhead_ns());
+        assert_eq!(result.latency_ns(), result.work_ns() + 60_000);
+    }
+
+    #[test]
     fn values_beyond_every_bound_are_kept_in_bounds() {
         let mut totals = Aggregate::new(&[]);
         let mut result = frame(0);
         result.exit = u8::MAX;
-        (result.captured_ns, result.decided_ns) = (0, u64::MAX);
+        (result.captured_ns, result.delivered_ns) = (0, u64::MAX);
         totals.record(&result);
         assert_eq!(totals.results(), 1);
         assert_eq!(totals.macs_share(), None);

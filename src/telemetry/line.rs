@@ -166,7 +166,7 @@ mod tests {
         result.label = Some(0);
         result.confidence = f32::MIN_POSITIVE;
         (result.frame, result.sequence, result.clip) = (u64::MAX, u64::MAX, u32::MAX);
-        (result.timestamp_ns, result.captured_ns, result.decided_ns) = (u64::MAX, 0, u64::MAX);
+        (result.timestamp_ns, result.captured_ns, result.delivered_ns) = (u64::MAX, 0, u64::MAX);
         result.tensor_ns = u64::MAX;
         for exit in &mut result.exits {
             (exit.segment_ns, exit.gate_ns) = (u64::MAX, u64::MAX);

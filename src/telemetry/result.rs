@@ -38,8 +38,14 @@ pub struct FrameResult {
     pub captured_ns: u64,
     /// When the verdict that ended it was reached ([`crate::monotonic`]).
     pub decided_ns: u64,
+    /// When the sink had the result ([`crate::monotonic`]): the end of the frame's
+    /// way.
+    pub delivered_ns: u64,
     /// Time spent making the input tensor.
     pub tensor_ns: u64,
+    /// Time during which a gate and the next exit's segment, run on speculation,
+    /// were at work both.
+    pub overlap_ns: u64,
     /// Exit taken, from 0.
     pub exit: u8,
     /// Class at the exit taken.
@@ -51,10 +57,17 @@ pub struct FrameResult {
 }
 
 impl FrameResult {
-    /// Capture to verdict.
+    /// End to end: capture until the sink has the result.
     #[must_use]
     pub fn latency_ns(&self) -> u64 {
-        self.decided_ns.saturating_sub(self.captured_ns)
+        self.delivered_ns.saturating_sub(self.captured_ns)
+    }
+
+    /// What the pipeline adds: end to end, less the time during which any stage
+    /// worked on the frame.
+    #[must_use]
+    pub fn overhead_ns(&self) -> u64 {
+        self.latency_ns().saturating_sub(self.work_ns())
     }
 
     /// Exits evaluated, the one taken last.
@@ -63,14 +76,11 @@ impl FrameResult {
         &self.exits[..=usize::from(self.exit).min(MAX_EXITS - 1)]
     }
 
-    /// Time the stages worked on this frame; latency beyond it is overhead.
+    /// Time during which any stage worked on this frame: the union of the tensor's,
+    /// the segments' and the gates' intervals.
     #[must_use]
     pub fn work_ns(&self) -> u64 {
-        self.tensor_ns
-            + self
-                .evaluated()
-                .iter()
-                .map(|e| e.segment_ns + e.gate_ns)
-                .sum::<u64>()
+        let each = self.evaluated().iter().map(|e| e.segment_ns + e.gate_ns);
+        (self.tensor_ns + each.sum::<u64>()).saturating_sub(self.overlap_ns)
     }
 }

@@ -33,7 +33,8 @@ pub struct Summary {
     pub macs_share: Option<f64>,
     /// Time per stage and frame.
     pub latency_us: LatencyUs,
-    /// Capture to verdict less the stages' work.
+    /// Capture until the sink has the result, less the time during which any stage
+    /// worked on the frame.
     pub overhead_us: Percentiles,
     /// Energy of the run, where it is measured.
     pub energy: Option<EnergySummary>,
@@ -69,7 +70,7 @@ pub struct LatencyUs {
     pub infer: Percentiles,
     /// All heads and gates that ran.
     pub gate: Percentiles,
-    /// Capture to verdict.
+    /// Capture until the sink has the result.
     pub total: Percentiles,
 }
 

@@ -18,7 +18,7 @@ mod layout;
 mod plan;
 mod taps;
 
-use super::{Frame, FrameMeta, PixelFormat};
+use super::{Frame, FrameMeta, PixelFormat, Rows};
 use crate::engine::bundle::InputSpec;
 use colour::{Normalise, YuvToRgb};
 use plan::Plan;
@@ -55,6 +55,16 @@ pub enum ConvertError {
         /// Bytes that were there.
         found: usize,
     },
+    /// The driver's memory does not hold such a frame.
+    #[error("a {width} x {height} frame of {format:?} does not fit into the driver's buffer")]
+    Lent {
+        /// Byte layout.
+        format: PixelFormat,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
     /// The tensor is not `[3, height, width]`; the caller's mistake.
     #[error("the input tensor has {expected} elements, not {found}")]
     Tensor {
@@ -88,7 +98,7 @@ impl Converter {
     /// When the frame is empty, its bytes do not match its size, or the tensor
     /// has the wrong length. The tensor is then as it was.
     pub fn convert(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), ConvertError> {
-        check_frame(&frame.meta, frame.data.len())?;
+        let surfaces = surfaces(frame)?;
         let expected = self.tensor_len();
         if tensor.len() != expected {
             return Err(ConvertError::Tensor {
@@ -113,7 +123,7 @@ impl Converter {
                 &mut green[span.clone()],
                 &mut blue[span],
             ];
-            let rows = plan.sample_row(&frame.data, y);
+            let rows = plan.sample_row(&surfaces, y);
             if layout::is_rgb(meta.format) {
                 normalise.rgb(rows, out);
             } else {
@@ -124,19 +134,31 @@ impl Converter {
     }
 }
 
-fn check_frame(meta: &FrameMeta, found: usize) -> Result<(), ConvertError> {
-    let (format, width, height) = (meta.format, meta.width, meta.height);
-    match format.frame_len(width, height) {
-        None | Some(0) => Err(ConvertError::Size { width, height }),
-        Some(expected) if expected != found => Err(ConvertError::Length {
+fn surfaces(frame: &Frame) -> Result<[Rows<'_>; 3], ConvertError> {
+    let FrameMeta {
+        format,
+        width,
+        height,
+        ..
+    } = frame.meta;
+    let expected = match format.frame_len(width, height) {
+        None | Some(0) => return Err(ConvertError::Size { width, height }),
+        Some(expected) => expected,
+    };
+    frame.surfaces().ok_or(match frame.lent {
+        Some(_) => ConvertError::Lent {
+            format,
+            width,
+            height,
+        },
+        None => ConvertError::Length {
             format,
             width,
             height,
             expected,
-            found,
-        }),
-        Some(_) => Ok(()),
-    }
+            found: frame.data.len(),
+        },
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! A frame: bytes in a pixel format, with what is known about them.
+//!
+//! The bytes are the frame's own, packed, or [`Lent`] by a driver, each surface
+//! where the driver put it. [`Frame::surfaces`] reads both alike.
 
-/// Byte layouts that a source may deliver. Planar formats store their planes
+use super::lent::{Lent, Rows};
+
+/// Byte layouts that a source may deliver. A frame's own bytes hold the surfaces
 /// one after the other, rows packed without padding; chroma dimensions round up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
@@ -16,6 +21,8 @@ pub enum PixelFormat {
     Uyvy,
     /// Y plane, then interleaved UV at half width and height.
     Nv12,
+    /// Y plane, then interleaved UV at half width.
+    Nv16,
     /// Y, U, V planes, chroma at half width and height.
     I420,
     /// Y, U, V planes, chroma at half width.
@@ -42,15 +49,43 @@ pub enum Matrix {
     Bt601,
     /// ITU-R BT.709.
     Bt709,
+    /// ITU-R BT.2020.
+    Bt2020,
+    /// SMPTE 240M.
+    Smpte240m,
 }
 
-/// How the YUV samples of a frame are to be read. RGB formats ignore it.
+/// From light to sample values. Networks take samples as they are, so nothing is
+/// converted by it; it is carried for whoever looks at pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Transfer {
+    /// ITU-R BT.709.
+    #[default]
+    Bt709,
+    /// IEC 61966-2-1.
+    Srgb,
+    /// opRGB.
+    OpRgb,
+    /// SMPTE 240M.
+    Smpte240m,
+    /// None: proportional to light.
+    Linear,
+    /// DCI-P3.
+    DciP3,
+    /// SMPTE 2084, perceptual quantiser.
+    Smpte2084,
+}
+
+/// How the samples of a frame are to be read. RGB formats ignore range and
+/// matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Colour {
     /// Sample range.
     pub range: Range,
     /// Conversion matrix.
     pub matrix: Matrix,
+    /// Transfer function.
+    pub transfer: Transfer,
 }
 
 /// What is known about a frame besides its bytes.
@@ -103,42 +138,131 @@ impl Default for FrameMeta {
 }
 
 /// One frame in its slot. `data` keeps its capacity from frame to frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Frame {
     /// What is known about the frame.
     pub meta: FrameMeta,
-    /// The samples, exactly [`PixelFormat::frame_len`] bytes.
+    /// The samples, exactly [`PixelFormat::frame_len`] bytes, unless they are
+    /// lent.
     pub data: Vec<u8>,
+    /// The driver's memory that holds the samples instead of `data`.
+    pub lent: Option<Lent>,
+}
+
+impl Clone for Frame {
+    /// A frame with bytes of its own: those of the driver are copied, packed.
+    fn clone(&self) -> Self {
+        let data = match &self.lent {
+            None => self.data.clone(),
+            Some(_) => self.packed().unwrap_or_default(),
+        };
+        Self {
+            meta: self.meta,
+            data,
+            lent: None,
+        }
+    }
+}
+
+impl Frame {
+    /// The surfaces of the frame, as many as its format has, the others empty;
+    /// `None` where its bytes do not make a picture of its size.
+    #[must_use]
+    pub fn surfaces(&self) -> Option<[Rows<'_>; 3]> {
+        let FrameMeta {
+            format,
+            width,
+            height,
+            ..
+        } = self.meta;
+        let sizes = format.surfaces(width, height)?;
+        match &self.lent {
+            Some(lent) => lent.surfaces(&sizes),
+            None => {
+                let whole = format.frame_len(width, height) == Some(self.data.len());
+                whole.then(|| packed(&self.data, &sizes))
+            }
+        }
+    }
+
+    /// A packed copy of the samples.
+    fn packed(&self) -> Option<Vec<u8>> {
+        let sizes = self
+            .meta
+            .format
+            .surfaces(self.meta.width, self.meta.height)?;
+        let mut data = Vec::new();
+        for (surface, size) in self.surfaces()?.iter().zip(&sizes) {
+            for row in 0..size.rows {
+                data.extend_from_slice(&surface.bytes[row * surface.stride..][..size.row_bytes]);
+            }
+        }
+        Some(data)
+    }
+}
+
+fn packed<'a>(mut data: &'a [u8], sizes: &[SurfaceSize; 3]) -> [Rows<'a>; 3] {
+    sizes.map(|size| {
+        let (bytes, rest) = data.split_at(size.row_bytes * size.rows);
+        data = rest;
+        Rows {
+            bytes,
+            stride: size.row_bytes,
+        }
+    })
+}
+
+/// Size of one surface of a format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SurfaceSize {
+    /// Bytes of samples in a row.
+    pub row_bytes: usize,
+    /// Rows.
+    pub rows: usize,
 }
 
 impl PixelFormat {
     /// All layouts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gray8,
         Self::Rgb24,
         Self::Bgr24,
         Self::Yuyv,
         Self::Uyvy,
         Self::Nv12,
+        Self::Nv16,
         Self::I420,
         Self::I422,
         Self::I444,
     ];
 
-    /// Bytes of a `width` x `height` frame; `None` where that overflows.
+    /// Sizes of the surfaces of a `width` x `height` frame, those that the format
+    /// does not have empty; `None` where that overflows.
     #[must_use]
-    pub fn frame_len(self, width: u32, height: u32) -> Option<usize> {
+    pub fn surfaces(self, width: u32, height: u32) -> Option<[SurfaceSize; 3]> {
         let (w, h) = (width as usize, height as usize);
         let (half_w, half_h) = (w.div_ceil(2), h.div_ceil(2));
-        let luma = w.checked_mul(h)?;
-        match self {
-            Self::Gray8 => Some(luma),
-            Self::Rgb24 | Self::Bgr24 | Self::I444 => luma.checked_mul(3),
-            Self::Yuyv | Self::Uyvy => half_w.checked_mul(4)?.checked_mul(h),
-            Self::Nv12 | Self::I420 => {
-                luma.checked_add(half_w.checked_mul(half_h)?.checked_mul(2)?)
-            }
-            Self::I422 => luma.checked_add(half_w.checked_mul(h)?.checked_mul(2)?),
-        }
+        let size = |row_bytes: usize, rows| SurfaceSize { row_bytes, rows };
+        let none = SurfaceSize::default();
+        let three = |chroma| [size(w, h), chroma, chroma];
+        Some(match self {
+            Self::Gray8 => [size(w, h), none, none],
+            Self::Rgb24 | Self::Bgr24 => [size(w.checked_mul(3)?, h), none, none],
+            Self::Yuyv | Self::Uyvy => [size(half_w.checked_mul(4)?, h), none, none],
+            Self::Nv12 => [size(w, h), size(half_w.checked_mul(2)?, half_h), none],
+            Self::Nv16 => [size(w, h), size(half_w.checked_mul(2)?, h), none],
+            Self::I420 => three(size(half_w, half_h)),
+            Self::I422 => three(size(half_w, h)),
+            Self::I444 => three(size(w, h)),
+        })
+    }
+
+    /// Bytes of a packed `width` x `height` frame; `None` where that overflows.
+    #[must_use]
+    pub fn frame_len(self, width: u32, height: u32) -> Option<usize> {
+        let sizes = self.surfaces(width, height)?;
+        sizes.iter().try_fold(0, |sum: usize, size| {
+            sum.checked_add(size.row_bytes.checked_mul(size.rows)?)
+        })
     }
 }

@@ -4,7 +4,9 @@
 #[cfg(not(loom))]
 pub mod convert;
 pub mod frame;
+pub mod lent;
 pub mod slots;
 
-pub use frame::{Colour, Frame, FrameMeta, Matrix, PixelFormat, Range};
-pub use slots::{Slot, SlotPool};
+pub use frame::{Colour, Frame, FrameMeta, Matrix, PixelFormat, Range, SurfaceSize, Transfer};
+pub use lent::{Lent, LentSurface, Memory, Rows};
+pub use slots::{PoolId, Slot, SlotPool};

@@ -38,6 +38,10 @@ pub struct SlotPool {
     frames: Arc<Frames>,
 }
 
+/// Which pool a slot belongs to; keeps neither alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolId(usize);
+
 /// Exclusive access to one slot of a [`SlotPool`].
 pub struct Slot {
     pool: SlotPool,
@@ -73,6 +77,12 @@ impl SlotPool {
         (pool, tokens)
     }
 
+    /// Tells the pool from others, as long as it or a slot of it lives.
+    #[must_use]
+    pub fn id(&self) -> PoolId {
+        PoolId(std::ptr::from_ref(&*self.frames).addr())
+    }
+
     /// Number of slots, lost ones included.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -103,6 +113,12 @@ impl Slot {
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Its pool.
+    #[must_use]
+    pub fn pool_id(&self) -> PoolId {
+        self.pool.id()
     }
 
     /// True when the slot belongs to `pool`.

@@ -5,6 +5,15 @@ pub mod monotonic;
 #[path = "../../src/sync.rs"]
 pub mod sync;
 
+/// As in the crate, the kernels alone.
+#[path = "../../src/engine"]
+pub mod engine {
+    pub mod native {
+        #[allow(dead_code, reason = "the engine is not here to call them")]
+        mod kernels;
+    }
+}
+
 /// As in the crate, without the loom models.
 #[path = "../../src/handoff"]
 pub mod handoff {

@@ -70,11 +70,3 @@ pub fn of_thread(id: u64) -> u64 {
     let place = OWNERS.iter().position(|owner| owner.load(Relaxed) == id);
     place.map_or(0, |place| COUNTS[place].load(Relaxed))
 }
-
-/// Runs `work` and tells its allocations, which do not count for the thread.
-pub fn apart<T>(work: impl FnOnce() -> T) -> (T, u64) {
-    let before = of_this_thread();
-    let value = work();
-    let own = &COUNTS[PLACE.with(place)];
-    (value, own.swap(before, Relaxed) - before)
-}

@@ -278,3 +278,44 @@ impl Segment for HookedSegment {
         Ok(io)
     }
 }
+
+/// Rights that a test takes from the program it runs, where it has them itself.
+pub mod rights {
+    /// A capability's number and the limit that stands in for it.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Right {
+        pub capability: libc::c_ulong,
+        pub limit: nix::sys::resource::Resource,
+    }
+
+    /// `CAP_SYS_NICE`, or an rtprio limit.
+    pub const SYS_NICE: Right = Right {
+        capability: 23,
+        limit: nix::sys::resource::Resource::RLIMIT_RTPRIO,
+    };
+    /// `CAP_IPC_LOCK`, or a memlock limit.
+    pub const IPC_LOCK: Right = Right {
+        capability: 14,
+        limit: nix::sys::resource::Resource::RLIMIT_MEMLOCK,
+    };
+}
+
+/// `program`, which is to run without `lost`.
+pub fn without(lost: &[rights::Right], program: &str) -> std::process::Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new(program);
+    command.stdin(std::process::Stdio::null());
+    let lost = lost.to_vec();
+    let give_up = move || {
+        for right in &lost {
+            nix::sys::resource::setrlimit(right.limit, 0, 0)?;
+            // SAFETY: this prctl takes integers. It is refused to whoever cannot
+            // have the capability anyway.
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, right.capability) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec, `give_up` makes system calls and nothing else.
+    unsafe { command.pre_exec(give_up) };
+    command
+}

@@ -19,7 +19,7 @@ pub(super) fn least_bytes(pixels: usize) -> usize {
 
 /// Decodes `picture` to RGB, or grey where it has no colour, and sets size,
 /// format and colour of `frame`; false when it does not decode.
-pub(super) fn decode(picture: &[u8], frame: &mut Frame) -> bool {
+pub(in crate::source) fn decode(picture: &[u8], frame: &mut Frame) -> bool {
     try_decode(picture, frame).is_some()
 }
 

@@ -32,7 +32,7 @@ mod child;
 mod ffmpeg;
 mod folder;
 mod input;
-mod jpeg;
+pub(super) mod jpeg;
 mod labels;
 mod nut;
 mod raw;

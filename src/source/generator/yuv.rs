@@ -23,6 +23,10 @@ pub fn convert(rgb: &[u8], width: usize, height: usize, format: PixelFormat, out
             picture.luma(out);
             picture.chroma(2, 2, |u, v| out.extend([u, v]));
         }
+        PixelFormat::Nv16 => {
+            picture.luma(out);
+            picture.chroma(2, 1, |u, v| out.extend([u, v]));
+        }
         PixelFormat::I420 => picture.planes(out, 2, 2),
         PixelFormat::I422 => picture.planes(out, 2, 1),
         PixelFormat::I444 => picture.planes(out, 1, 1),

@@ -20,6 +20,8 @@ impl YuvToRgb {
         let (red, blue): (f64, f64) = match colour.matrix {
             Matrix::Bt601 => (0.299, 0.114),
             Matrix::Bt709 => (0.2126, 0.0722),
+            Matrix::Bt2020 => (0.2627, 0.0593),
+            Matrix::Smpte240m => (0.212, 0.087),
         };
         let green = 1.0 - red - blue;
         let (black, luma, chroma) = match colour.range {
@@ -93,7 +95,11 @@ mod tests {
     #[test]
     fn coefficients_are_those_of_the_standards() {
         let of = |matrix, range| {
-            let c = YuvToRgb::new(Colour { matrix, range });
+            let c = YuvToRgb::new(Colour {
+                matrix,
+                range,
+                ..Colour::default()
+            });
             [c.luma, c.red_v, c.green_u, c.green_v, c.blue_u]
         };
         let tables = [

@@ -1,14 +1,10 @@
-//! Where the samples of each pixel format lie.
+//! Where the samples of each pixel format lie within its surfaces.
 
 use super::super::PixelFormat;
 
 /// Rows of bytes that are resized together vertically.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surface {
-    /// Its first byte in the frame.
-    pub(super) offset: usize,
-    /// Bytes of a row.
-    pub(super) stride: usize,
     /// Rows.
     pub(super) rows: usize,
     /// Rows per row of the frame: 1 or 0.5.
@@ -46,17 +42,16 @@ pub(super) fn layout(format: PixelFormat, width: usize, height: usize) -> Layout
         PixelFormat::Bgr24 => packed(width, height, [2, 1, 0]),
         PixelFormat::Yuyv => pairs(width, height, [0, 1, 3]),
         PixelFormat::Uyvy => pairs(width, height, [1, 0, 2]),
-        PixelFormat::Nv12 => half_planar(width, height),
+        PixelFormat::Nv12 => half_planar(width, height, 2),
+        PixelFormat::Nv16 => half_planar(width, height, 1),
         PixelFormat::I420 => planar(width, height, &[(2, 2); 2]),
         PixelFormat::I422 => planar(width, height, &[(2, 1); 2]),
         PixelFormat::I444 => planar(width, height, &[(1, 1); 2]),
     }
 }
 
-fn surface(offset: usize, stride: usize, height: usize, every: usize) -> Surface {
+fn surface(height: usize, every: usize) -> Surface {
     Surface {
-        offset,
-        stride,
         rows: height.div_ceil(every),
         row_scale: share(every),
     }
@@ -69,10 +64,8 @@ fn share(every: usize) -> f64 {
 /// A full plane of luma, then planes with one sample per (columns, rows).
 fn planar(width: usize, height: usize, chroma: &[(usize, usize)]) -> Layout {
     let (mut surfaces, mut components) = (Vec::new(), Vec::new());
-    let mut offset = 0;
     for (columns, rows) in [(1, 1)].iter().chain(chroma) {
         let samples = width.div_ceil(*columns);
-        let plane = surface(offset, samples, height, *rows);
         components.push(Component {
             surface: surfaces.len(),
             offset: 0,
@@ -80,17 +73,17 @@ fn planar(width: usize, height: usize, chroma: &[(usize, usize)]) -> Layout {
             samples,
             scale: share(*columns),
         });
-        offset += samples * plane.rows;
-        surfaces.push(plane);
+        surfaces.push(surface(height, *rows));
     }
     (surfaces, components)
 }
 
-/// Luma plane, then a plane of U and V in turn, both halved.
-fn half_planar(width: usize, height: usize) -> Layout {
+/// Luma plane, then a plane of U and V in turn at half width, with a row for
+/// `every` rows of luma.
+fn half_planar(width: usize, height: usize, every: usize) -> Layout {
     let (mut surfaces, mut components) = planar(width, height, &[]);
     let samples = width.div_ceil(2);
-    surfaces.push(surface(width * height, 2 * samples, height, 2));
+    surfaces.push(surface(height, every));
     components.extend([0, 1].map(|offset| Component {
         surface: 1,
         offset,
@@ -110,7 +103,7 @@ fn packed(width: usize, height: usize, offsets: [usize; 3]) -> Layout {
         samples: width,
         scale: 1.0,
     });
-    (vec![surface(0, 3 * width, height, 1)], components.into())
+    (vec![surface(height, 1)], components.into())
 }
 
 /// Four bytes two pixels; `offsets` of the first Y, of U and of V.
@@ -128,5 +121,5 @@ fn pairs(width: usize, height: usize, [y, u, v]: [usize; 3]) -> Layout {
         component(u, 4, pairs, 0.5),
         component(v, 4, pairs, 0.5),
     ];
-    (vec![surface(0, 4 * pairs, height, 1)], components)
+    (vec![surface(height, 1)], components)
 }

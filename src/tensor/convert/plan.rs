@@ -1,6 +1,6 @@
 //! What converting frames of one format and size takes: tables and scratch.
 
-use super::super::{FrameMeta, PixelFormat};
+use super::super::{FrameMeta, PixelFormat, Rows};
 use super::layout::{self, layout};
 use super::taps::Taps;
 use crate::engine::bundle::{Fit, InputSpec};
@@ -9,7 +9,6 @@ use std::ops::Range;
 /// A surface of the frame on its way to one output row.
 #[derive(Clone, Debug)]
 struct Surface {
-    layout: layout::Surface,
     vertical: Taps,
     /// Bytes of a row that any component needs.
     bytes: Range<usize>,
@@ -51,7 +50,6 @@ impl Plan {
             Surface {
                 vertical: taps(lines, layout.row_scale, layout.rows, input.height),
                 blended: vec![0.0; bytes.len()],
-                layout,
                 bytes,
             }
         });
@@ -69,9 +67,9 @@ impl Plan {
     }
 
     /// The components of output row `y`, in 0..=255.
-    pub(super) fn sample_row(&mut self, data: &[u8], y: usize) -> [&[f32]; 3] {
-        for surface in &mut self.surfaces {
-            surface.blend(data, y);
+    pub(super) fn sample_row(&mut self, frame: &[Rows<'_>; 3], y: usize) -> [&[f32]; 3] {
+        for (surface, rows) in self.surfaces.iter_mut().zip(frame) {
+            surface.blend(*rows, y);
         }
         for (component, row) in self.components.iter().zip(&mut self.rows) {
             let layout = &component.layout;
@@ -86,11 +84,11 @@ impl Plan {
 }
 
 impl Surface {
-    fn blend(&mut self, data: &[u8], y: usize) {
+    fn blend(&mut self, rows: Rows<'_>, y: usize) {
         self.blended.fill(0.0);
         for (row, weight) in self.vertical.of(y) {
-            let start = self.layout.offset + row * self.layout.stride;
-            let bytes = &data[start + self.bytes.start..start + self.bytes.end];
+            let start = row * rows.stride;
+            let bytes = &rows.bytes[start + self.bytes.start..start + self.bytes.end];
             for (sum, byte) in self.blended.iter_mut().zip(bytes) {
                 *sum += weight * f32::from(*byte);
             }

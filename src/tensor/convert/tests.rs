@@ -24,7 +24,11 @@ fn frame(format: PixelFormat, width: u32, height: u32, colour: Colour, data: Vec
         colour,
         ..FrameMeta::default()
     };
-    Frame { meta, data }
+    Frame {
+        meta,
+        data,
+        lent: None,
+    }
 }
 
 fn noise(len: usize, seed: u32) -> Vec<u8> {
@@ -88,6 +92,11 @@ fn planes(frame: &Frame) -> [Plane<'_>; 3] {
             luma(),
             plane(data, quarter, move |x, y| w * h + (y * cw + x) * 2),
             plane(data, quarter, move |x, y| w * h + (y * cw + x) * 2 + 1),
+        ],
+        PixelFormat::Nv16 => [
+            luma(),
+            plane(data, (cw, h), move |x, y| w * h + (y * cw + x) * 2),
+            plane(data, (cw, h), move |x, y| w * h + (y * cw + x) * 2 + 1),
         ],
         PixelFormat::I420 => [
             luma(),
@@ -190,6 +199,7 @@ fn to_rgb([y, u, v]: [f64; 3], colour: Colour) -> [f64; 3] {
         (Matrix::Bt709, Range::Limited) => [1.792_741, 0.213_249, 0.532_909, 2.112_402],
         (Matrix::Bt601, Range::Full) => [1.402, 0.344_136, 0.714_136, 1.772],
         (Matrix::Bt709, Range::Full) => [1.5748, 0.187_324, 0.468_124, 1.8556],
+        (other, _) => unreachable!("{other:?} is not drawn"),
     };
     [y + rv * v, y - gu * u - gv * v, y + bu * u]
 }
@@ -213,7 +223,11 @@ fn any_format() -> impl Strategy<Value = PixelFormat> {
 fn any_colour() -> impl Strategy<Value = Colour> {
     let ranges = prop::sample::select(&[Range::Limited, Range::Full][..]);
     let matrices = prop::sample::select(&[Matrix::Bt601, Matrix::Bt709][..]);
-    (ranges, matrices).prop_map(|(range, matrix)| Colour { range, matrix })
+    (ranges, matrices).prop_map(|(range, matrix)| Colour {
+        range,
+        matrix,
+        ..Colour::default()
+    })
 }
 
 fn any_fit() -> impl Strategy<Value = Fit> {
@@ -332,6 +346,7 @@ fn the_same_picture_is_the_same_in_every_yuv_format() {
             ..half.meta
         },
         data: luma.clone(),
+        lent: None,
     };
     let quarter = w * h / 4;
     for i in 0..quarter {
@@ -382,4 +397,55 @@ fn frames_that_change_size_and_format_convert_as_if_alone() {
         error.to_string(),
         "the input tensor has 180 elements, not 179"
     );
+}
+
+#[derive(Debug)]
+struct Padded(Vec<u8>);
+
+impl crate::tensor::Memory for Padded {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The same picture as a driver might lend it: each surface in memory of its
+/// own, behind `before` bytes, with `padding` bytes behind each row.
+fn lent(frame: &Frame, before: usize, padding: usize) -> Frame {
+    let meta = frame.meta;
+    let sizes = meta.format.surfaces(meta.width, meta.height).unwrap();
+    let mut rest = &frame.data[..];
+    let mut surfaces = Vec::new();
+    for size in sizes.iter().filter(|size| size.rows > 0) {
+        let mut bytes = vec![0xA5; before];
+        for _ in 0..size.rows {
+            let (row, more) = rest.split_at(size.row_bytes);
+            rest = more;
+            bytes.extend_from_slice(row);
+            bytes.extend(vec![0x5A; padding]);
+        }
+        surfaces.push(crate::tensor::LentSurface {
+            bytes: before..bytes.len(),
+            memory: std::sync::Arc::new(Padded(bytes)),
+            stride: size.row_bytes + padding,
+        });
+    }
+    Frame {
+        meta,
+        data: Vec::new(),
+        lent: Some(crate::tensor::Lent::new(surfaces)),
+    }
+}
+
+#[test]
+fn a_driver_s_strides_and_planes_make_no_difference() {
+    for format in PixelFormat::ALL {
+        let packed = noisy(format, 33, 17, Colour::default(), 5);
+        let input = input(12, 10, Fit::Crop);
+        let want = convert(&packed, &input);
+        for (before, padding) in [(0, 0), (64, 31)] {
+            let lent = lent(&packed, before, padding);
+            assert_eq!(convert(&lent, &input), want, "{format:?} {padding}");
+            assert_eq!(lent.clone().data, packed.data, "{format:?}");
+        }
+    }
 }

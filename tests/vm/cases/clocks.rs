@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
     Case::new("power_ina3221_reads", ina3221),
 ];
 
-const POLICY: &str = "/sys/devices/system/cpu/cpufreq/policy0";
+pub const POLICY: &str = "/sys/devices/system/cpu/cpufreq/policy0";
 
 /// Loads the machine's cpufreq driver; the speeds of its table, in kHz.
 fn cpu_clocks() -> Result<Vec<u64>> {
@@ -70,6 +70,7 @@ fn throttles() -> Outcome {
 }
 
 fn bus() -> Outcome {
+    load("governor_userspace", &[])?;
     load("imx-bus", &[])?;
     let device = crate::guest::find("/sys/class/devfreq", |_| true)?;
     let points = read(device.join("available_frequencies"))?;

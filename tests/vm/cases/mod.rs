@@ -1,9 +1,13 @@
 //! All cases: one file a subject, each with its list.
 
 mod boot;
+mod camera;
 mod clocks;
+mod doctor;
+mod guard;
 mod pipeline;
 mod power;
+mod real_time;
 mod selftest;
 mod vivid;
 
@@ -11,13 +15,18 @@ use super::case::Case;
 
 /// Every case, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [
+    let mut all = [
         boot::CASES,
         vivid::CASES,
         clocks::CASES,
+        guard::CASES,
         pipeline::CASES,
         power::CASES,
+        real_time::CASES,
+        doctor::CASES,
         selftest::CASES,
     ]
-    .concat()
+    .concat();
+    all.extend(camera::CASES.concat());
+    all
 }

@@ -42,6 +42,17 @@ impl Vivid {
         })
     }
 
+    /// Waits until the driver has made all its nodes, whatever was asked for.
+    pub fn settled() -> Result<()> {
+        let count = || std::fs::read_dir("/sys/class/video4linux").map_or(0, Iterator::count);
+        let mut before = 0;
+        until("rest among the nodes", Duration::from_secs(30), || {
+            std::thread::sleep(Duration::from_millis(200));
+            std::mem::replace(&mut before, count()) == count() && before > 0
+        })
+        .map(drop)
+    }
+
     fn node() -> Result<PathBuf> {
         let is_capture = |path: &Path| read(path.join("name")).is_ok_and(|n| n.contains("vid-cap"));
         let device = find("/sys/class/video4linux", is_capture)?;

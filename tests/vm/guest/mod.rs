@@ -5,6 +5,8 @@ pub mod i2c;
 pub mod order;
 pub mod process;
 pub mod registers;
+pub mod rights;
+pub mod tasks;
 pub mod trace;
 
 use anyhow::{Context, Result, bail, ensure};

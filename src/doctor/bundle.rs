@@ -1,0 +1,78 @@
+//! The files that a run reads.
+
+use super::host::quoted;
+use super::{Check, State, Subject};
+use crate::config::{SourceKind, shipped};
+use crate::engine::bundle::Bundle;
+use crate::gates::Gates;
+use std::path::{Path, PathBuf};
+
+/// Whether the bundle is whole and its heads open under the exit policy.
+pub(super) fn bundle(subject: &Subject<'_>) -> Check {
+    const ID: &str = "bundle";
+    const WHY: &str = "network, heads and thresholds have to be those that were exported together";
+    const SHIPPED: &str = "engines/mobilenetv2-e5";
+    let given = subject.config.bundle.path.as_deref();
+    let Some(dir) = found(given, SHIPPED) else {
+        return Check::new(
+            ID,
+            WHY,
+            State::Fail,
+            format!("{SHIPPED} is not to be found"),
+        )
+        .fix("e4 run --bundle DIR # the bundle to use");
+    };
+    let bundle = match Bundle::open(&dir) {
+        Ok(bundle) => bundle,
+        Err(error) => {
+            return Check::new(ID, WHY, State::Fail, error.to_string()).fix(format!(
+                "e4 bundle check {} # after copying it anew",
+                quoted(&dir)
+            ));
+        }
+    };
+    if let Err(error) = Gates::open(&bundle, subject.config.exit.policy) {
+        return Check::new(ID, WHY, State::Fail, error.to_string())
+            .fix("e4 run --exit-policy gates");
+    }
+    let digest = bundle.digest().get(..12).unwrap_or_default();
+    let name = &bundle.manifest().name;
+    let found = format!("{name}, sha256 {digest}..., {}", dir.display());
+    Check::new(ID, WHY, State::Ok, found)
+}
+
+/// Whether the clip is there.
+pub(super) fn clip(subject: &Subject<'_>) -> Check {
+    const ID: &str = "clip";
+    const WHY: &str = "frames come from this file or folder";
+    const SHIPPED: &str = "engines/clips";
+    let source = &subject.config.source;
+    if source.kind != SourceKind::Clip {
+        return Check::new(ID, WHY, State::NotApplicable, "frames come from elsewhere");
+    }
+    let Some(path) = found(source.path.as_deref(), SHIPPED) else {
+        return Check::new(
+            ID,
+            WHY,
+            State::Fail,
+            format!("{SHIPPED} is not to be found"),
+        )
+        .fix("e4 run --clip PATH # the clip to use");
+    };
+    let read = match path.is_dir() {
+        true => std::fs::read_dir(&path).map(drop),
+        false => std::fs::File::open(&path).map(drop),
+    };
+    match read {
+        Ok(()) => Check::new(ID, WHY, State::Ok, path.display().to_string()),
+        Err(error) => {
+            let found = format!("{}: {error}", path.display());
+            Check::new(ID, WHY, State::Fail, found).fix(format!("ls -ld {}", quoted(&path)))
+        }
+    }
+}
+
+fn found(given: Option<&Path>, ships: &str) -> Option<PathBuf> {
+    let given = given.map(Path::to_owned);
+    given.or_else(|| shipped(Path::new(ships)))
+}

@@ -1,0 +1,216 @@
+//! The native engine: convolutional networks of a closed set of operators, run
+//! on the caller's thread by kernels of our own.
+//!
+//! The set: Conv (1x1, depthwise, dense of any kernel; any stride; symmetric,
+//! asymmetric or automatic padding), BatchNormalization, Gemm, MatMul and
+//! constant operands of Add and Mul, Relu, Clip, Sigmoid, HardSigmoid,
+//! HardSwish, SiLU (x times its Sigmoid), Add, Mul by one value per channel
+//! (squeeze-excite), GlobalAveragePool, ReduceMean over the image, AveragePool,
+//! Pad in front of a Conv, Flatten, Reshape and Squeeze of what is flat,
+//! Identity, Dropout, Constant; batch 1, f32, static shapes.
+//!
+//! Guarantees: a file outside the set is refused with the node named; any bytes
+//! give a segment or an error. A run allocates nothing and computes on the
+//! caller's thread alone. Instructions beyond the build's own are used only
+//! where the processor has them. NaN and infinity in an input stay in the pixels
+//! and channels that they reach by arithmetic.
+//!
+//! Non-guarantees: the last bits; they depend on the instruction set.
+//!
+//! Cost: loading packs the weights once (a copy of the file's), a run touches
+//! one arena of the size that its widest steps need.
+
+mod build;
+mod fuse;
+mod graph;
+mod kernels;
+mod map;
+mod memory;
+mod onnx;
+mod pack;
+mod plan;
+mod step;
+
+#[cfg(test)]
+mod tests;
+
+pub use kernels::Isa;
+
+use super::bundle::{Bundle, SegmentSpec};
+use super::{
+    Buffer, Engine, EngineError, IoLengths, RunError, Segment, SegmentIo, load_error, segment_spec,
+};
+use kernels::Kernels;
+use plan::Plan;
+
+/// Why a file is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Another engine may take it.
+    #[error("{node}: {reason}")]
+    Unsupported {
+        /// The node, as its operator and name.
+        node: String,
+        /// What about it is outside the set.
+        reason: String,
+    },
+    /// No engine can.
+    #[error("{0}")]
+    Broken(String),
+}
+
+fn broken(reason: impl Into<String>) -> Refusal {
+    Refusal::Broken(reason.into())
+}
+
+/// Runs segments with the kernels of one instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct NativeEngine {
+    kernels: Kernels,
+}
+
+impl Default for NativeEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NativeEngine {
+    /// The engine with the fastest kernels that this processor has.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            kernels: Kernels::detect(),
+        }
+    }
+
+    /// The engine with the kernels of `isa`; `None` where the processor lacks
+    /// it.
+    #[must_use]
+    pub fn with_isa(isa: Isa) -> Option<Self> {
+        Kernels::of(isa).map(|kernels| Self { kernels })
+    }
+
+    /// The instruction set of its kernels.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.kernels.isa()
+    }
+
+    /// Why it does not take the segment, if it does not; cheaper than loading.
+    pub(super) fn refusal(self, spec: &SegmentSpec, bytes: &[u8]) -> Option<Refusal> {
+        let (input, outputs) = ports(spec);
+        let outputs = outputs.as_slice();
+        let model = onnx::Model::read(bytes);
+        model
+            .and_then(|model| build::graph(model, input, outputs))
+            .err()
+    }
+
+    /// Loads segment `index`, or says why not.
+    pub(super) fn try_load(
+        self,
+        index: usize,
+        spec: &SegmentSpec,
+        bytes: &[u8],
+    ) -> Result<NativeSegment, Refusal> {
+        let (input, outputs) = ports(spec);
+        let plan = Plan::read(self.kernels, bytes, input, &outputs)?;
+        Ok(NativeSegment {
+            index,
+            lengths: IoLengths::of(spec),
+            plan,
+            under_way: None,
+        })
+    }
+}
+
+/// A graph's input or output: name and shape.
+type NamedShape<'a> = (&'a str, &'a [usize]);
+
+/// What a segment's graph takes and gives.
+fn ports(spec: &SegmentSpec) -> (NamedShape<'_>, Vec<NamedShape<'_>>) {
+    let y = spec.output.as_ref().map(|y| ("y", y.as_slice()));
+    let pooled = ("pooled", spec.pooled.as_slice());
+    (("x", &spec.input), y.into_iter().chain([pooled]).collect())
+}
+
+impl Engine for NativeEngine {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn is_asynchronous(&self) -> bool {
+        false
+    }
+
+    fn buffer(&self, len: usize) -> Result<Buffer, EngineError> {
+        Ok(Buffer::Host(vec![0.0; len]))
+    }
+
+    fn load(&self, bundle: &Bundle, index: usize) -> Result<Box<dyn Segment>, EngineError> {
+        let spec = segment_spec(bundle, index)?;
+        let bytes = bundle
+            .bytes(&spec.file)
+            .map_err(|error| load_error(bundle, spec, error.to_string()))?;
+        match self.try_load(index, spec, bytes) {
+            Ok(segment) => Ok(Box::new(segment)),
+            Err(refusal @ Refusal::Unsupported { .. }) => Err(load_error(
+                bundle,
+                spec,
+                format!("{refusal}; choose --engine auto to have tract run it"),
+            )),
+            Err(refusal) => Err(load_error(bundle, spec, refusal.to_string())),
+        }
+    }
+}
+
+/// A segment and its plan.
+#[derive(Debug)]
+pub(super) struct NativeSegment {
+    index: usize,
+    lengths: IoLengths,
+    plan: Plan,
+    under_way: Option<SegmentIo>,
+}
+
+impl NativeSegment {
+    fn compute(&mut self, io: &mut SegmentIo) -> Result<(), String> {
+        let (Buffer::Host(input), Buffer::Host(pooled)) = (&io.input, &mut io.pooled) else {
+            return Err("the buffers are not in host memory".to_owned());
+        };
+        let done = match &mut io.output {
+            Some(Buffer::Host(y)) => self.plan.run(input, [y, pooled]),
+            Some(Buffer::Device(_)) => return Err("the output is not in host memory".to_owned()),
+            None => self.plan.run(input, [pooled]),
+        };
+        done.map_err(|error| error.to_string())
+    }
+}
+
+impl Segment for NativeSegment {
+    fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
+        let refused = if self.under_way.is_some() {
+            Some("a run is under way already".to_owned())
+        } else {
+            self.lengths.host_misfit(&io)
+        };
+        match refused {
+            Some(reason) => Err(RunError::new(self.index, reason, Some(io))),
+            None => {
+                self.under_way = Some(io);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<SegmentIo, RunError> {
+        let Some(mut io) = self.under_way.take() else {
+            return Err(RunError::new(self.index, "no run is under way", None));
+        };
+        match self.compute(&mut io) {
+            Ok(()) => Ok(io),
+            Err(reason) => Err(RunError::new(self.index, reason, Some(io))),
+        }
+    }
+}

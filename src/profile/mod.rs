@@ -1,0 +1,3 @@
+//! Measures this board.
+
+pub mod transitions;

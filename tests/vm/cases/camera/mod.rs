@@ -1,0 +1,21 @@
+//! Our camera source against the kernel's virtual camera.
+
+#[path = "../../../support/allocations.rs"]
+mod allocations;
+mod faults;
+mod lifecycle;
+mod listing;
+mod pixels;
+mod streams;
+mod watch;
+
+use crate::case::Case;
+
+/// The cases of every file.
+pub const CASES: &[&[Case]] = &[
+    listing::CASES,
+    pixels::CASES,
+    streams::CASES,
+    lifecycle::CASES,
+    faults::CASES,
+];
