@@ -87,13 +87,19 @@ fn at_the_end() -> Outcome {
     ensure!(words.contains("exposure"), "{words}");
     ensure_back(&vivid, "a refused start")?;
 
-    let mut camera = Camera::new(with_gain(&vivid));
-    camera.start(2, &|| true)?;
-    frame(&mut camera)?;
-    vivid.set("gain", 50)?;
-    drop(camera);
     vivid.set("gain_automatic", 0)?;
-    ensure!(gain(&vivid)? == Some(50), "the user's gain is overwritten");
+    for (meanwhile, after) in [(None, 30), (Some(50), 50)] {
+        vivid.set("gain", 30)?;
+        let mut camera = Camera::new(with_gain(&vivid));
+        camera.start(2, &|| true)?;
+        frame(&mut camera)?;
+        if let Some(value) = meanwhile {
+            vivid.set("gain", value)?;
+        }
+        drop(camera);
+        let left = gain(&vivid)?;
+        ensure!(left == Some(after), "{meanwhile:?} set meanwhile: {left:?}");
+    }
     Ok(())
 }
 
