@@ -35,6 +35,7 @@ mod idle;
 mod kernel;
 mod library;
 mod limits;
+mod power;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub const ROWS: &[Row] = &[
     clocks::cpu,
     clocks::gpu,
     clocks::emc,
+    power::power,
     engine::cpu,
     engine::tensorrt,
     engine::onnxruntime,

@@ -13,12 +13,12 @@ use crate::power::{PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
-use crate::source::{FrameSource, SourceError};
+use crate::source::{FrameSource, Reporter, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -206,16 +206,9 @@ fn camera_options(config: &Config) -> v4l2::CameraOptions {
         },
         strict: config.pipeline.on_error == OnError::Strict,
         wait_ns: nanoseconds(camera.wait_s),
-        reporter: v4l2::Reporter::new(say),
+        // The pipeline tells it where to.
+        reporter: Reporter::silent(),
     }
-}
-
-/// Says a sentence at once, over the status line. Standard error may be closed;
-/// there is nobody to tell then.
-fn say(sentence: &str) {
-    let mut err = io::stderr();
-    let clear = if err.is_terminal() { "\r\x1b[K" } else { "" };
-    let _ = writeln!(err, "{clear}e4 run: {sentence}");
 }
 
 fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {

@@ -321,7 +321,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
 
     /// Says sentences for the user as they arise: what was asked for and cannot
     /// be had, and failures that the run survives. Each is said once, on the
-    /// thread that finds it out.
+    /// thread that finds it out; what the source says, as often as it happens.
     #[must_use]
     pub fn on_notice(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.options.notices.told_to(say);

@@ -19,6 +19,7 @@ use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
 use crate::rt::memory::{touch_heap, touch_stack};
 use crate::rt::service::Service;
+use crate::source::Reporter;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -278,7 +279,7 @@ fn prepare<S: ResultSink + 'static>(
     heartbeats: &Heartbeats,
 ) -> Result<Vec<Prepared<S>>, PipelineError> {
     let Pipeline {
-        source,
+        mut source,
         engine,
         bundle,
         gates,
@@ -292,6 +293,8 @@ fn prepare<S: ResultSink + 'static>(
 
     let outlet = build.sink(sink, newest, heartbeats.of(Stage::Sink));
     let notices = options.notices.clone();
+    let told = notices.clone();
+    source.report_to(Reporter::new(move |sentence| told.say_again(sentence)));
     let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone(), notices.clone());
     let judge = build.gate(gate, heartbeats.of(Stage::Gate));
     let beat = heartbeats.of(Stage::Infer);

@@ -2,7 +2,10 @@
 
 pub mod clip;
 pub mod generator;
+mod reporter;
 pub mod v4l2;
+
+pub use reporter::Reporter;
 
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
@@ -68,6 +71,10 @@ pub trait FrameSource: Send + Debug {
 
     /// Gives back a slot that [`next`](Self::next) handed out.
     fn release(&mut self, slot: Slot);
+
+    /// Tells the source where its sentences for the user go; until then, and for
+    /// sources that have none, nowhere.
+    fn report_to(&mut self, _reporter: Reporter) {}
 
     /// Frames that never reached us, by kind, counted so far.
     fn gaps(&self) -> BTreeMap<&'static str, u64> {
