@@ -197,6 +197,7 @@ fn blank(header: &FrameHeader) -> FrameResult {
         delivered_ns: 0,
         tensor_ns: header.tensor_ns,
         overlap_ns: 0,
+        clocks: None,
         exit: 0,
         class: 0,
         confidence: 0.0,

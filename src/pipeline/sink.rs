@@ -63,6 +63,7 @@ impl SinkWatch {
             gaps: BTreeMap::new(),
             unsent: gathered.unsent,
             output: gathered.end.clone(),
+            dvfs: None,
         }
     }
 }

@@ -254,6 +254,7 @@ mod tests {
             gaps: BTreeMap::new(),
             unsent: 0,
             output: OutputEnd::Complete,
+            dvfs: None,
         }
     }
 
