@@ -50,7 +50,9 @@ sources=$(rustc --print sysroot)/lib/rustlib/src/rust
 
 # musl's start files and libc.a, and gcc's unwinder under the name that std asks for.
 musl=$kept/files/usr/lib/aarch64-linux-musl
-ln -sf "$($gnu-gcc -print-file-name=libgcc_eh.a)" "$musl/libunwind.a"
+cp "$($gnu-gcc -print-file-name=libgcc_eh.a)" "$musl/libunwind.a"
+$gnu-gcc -O2 -c cross/find_object.c -o "$kept/find_object.o"
+$gnu-ar rs "$musl/libunwind.a" "$kept/find_object.o" 2>/dev/null
 sed "s,/usr/lib/aarch64-linux-musl,$musl,g; s,/usr/include/aarch64-linux-musl,$kept/files/usr/include/aarch64-linux-musl,g" \
   "$musl/musl-gcc.specs" >"$kept/musl.specs"
 std=(-Zbuild-std=std,panic_unwind)

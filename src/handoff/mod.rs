@@ -5,6 +5,7 @@
 //! the pipeline and knows nothing of stages or frames. Under `--cfg loom` these
 //! protocols alone are compiled and model-checked (`tests/loom`).
 
+pub mod claim;
 mod futex;
 pub mod hop;
 pub mod mailbox;
@@ -16,6 +17,7 @@ pub mod strategy;
 pub mod wait;
 mod wake;
 
+pub use claim::Claimable;
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
 pub use predict::ArrivalPredictor;

@@ -11,7 +11,7 @@
 use super::futex::NEVER;
 use super::ring::ring;
 use super::wake::{Both, Fences, Sleep, WakeWord};
-use super::{Received, SendError, Until, WaitStrategy, Waiter, hop, mailbox};
+use super::{Claimable, Received, SendError, Until, WaitStrategy, Waiter, hop, mailbox};
 use crate::sync::Arc;
 use crate::tensor::SlotPool;
 use loom::thread;
@@ -294,5 +294,19 @@ fn loom_capture_learns_that_infer_went() {
         assert_eq!(free.recv(&mut capture, Until::FOREVER), Received::Closed);
         assert!(put.is_closed(), "infer left in this order");
         infer.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_claimable_value_has_one_claimant_at_a_time() {
+    loom::model(|| {
+        let value = Arc::new(Claimable::new(0));
+        let other = value.clone();
+        let owner =
+            thread::spawn(move || (0..2).filter_map(|_| other.try_with(|v| *v += 1)).count());
+        let seen = value.try_with(|v| *v);
+        let counted = owner.join().unwrap();
+        assert!(seen.is_none_or(|seen| seen <= 2));
+        assert_eq!(value.try_with(|v| *v), Some(counted));
     });
 }

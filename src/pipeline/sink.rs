@@ -1,7 +1,7 @@
 //! The sink stage: hands each result to the outputs and keeps the totals.
 //!
-//! Guarantees: a result is published before it is counted; accepting one
-//! allocates nothing, except for the status line's few redraws a second. A reader
+//! Guarantees: a result is published before it is counted; accepting one takes no
+//! lock and allocates nothing, except for the status line's few redraws a second. A reader
 //! that goes away ends the run as a success, an output that fails ends it as a
 //! failure; results that come after that are counted all the same.
 //!
@@ -10,6 +10,7 @@
 //! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
+use crate::handoff::Claimable;
 use crate::monotonic::now_ns;
 use crate::sync::Arc;
 use crate::telemetry::line::LineFormat;
@@ -17,7 +18,7 @@ use crate::telemetry::status::StatusLine;
 use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What a [`Sink`] is made from.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ struct Gathered {
 /// itself along.
 #[derive(Clone, Debug)]
 pub struct SinkWatch {
-    gathered: Arc<Mutex<Gathered>>,
+    gathered: Arc<Claimable<Gathered>>,
     drops: Arc<DropCounters>,
 }
 
@@ -56,28 +57,29 @@ impl SinkWatch {
     /// The report as it stands.
     #[must_use]
     pub fn report(&self) -> Report {
-        let gathered = lock(&self.gathered);
-        Report {
+        let report = |gathered: &mut Gathered| Report {
             totals: gathered.totals.clone(),
             drops: self.drops.clone(),
             gaps: BTreeMap::new(),
             unsent: gathered.unsent,
             output: gathered.end.clone(),
             dvfs: None,
+        };
+        loop {
+            // The sink is in its totals for microseconds at a time.
+            match self.gathered.try_with(report) {
+                Some(report) => return report,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
         }
     }
-}
-
-/// Totals are whole even where the thread that had them panicked elsewhere.
-fn lock(gathered: &Mutex<Gathered>) -> MutexGuard<'_, Gathered> {
-    gathered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last stage.
 #[derive(Debug)]
 pub struct Sink {
-    /// Behind a lock that nobody else takes before the run has ended.
-    gathered: Arc<Mutex<Gathered>>,
+    /// Claimed by nobody else before the run has ended.
+    gathered: Arc<Claimable<Gathered>>,
     labels: Vec<String>,
     format: LineFormat,
     line: Vec<u8>,
@@ -106,7 +108,7 @@ impl Sink {
             end: OutputEnd::Complete,
         };
         Self {
-            gathered: Arc::new(Mutex::new(gathered)),
+            gathered: Arc::new(Claimable::new(gathered)),
             labels,
             line: Vec::with_capacity(format.longest()),
             format,
@@ -136,21 +138,30 @@ impl Sink {
     }
 
     /// Brings what has been gathered up to date; true when a status line is due.
+    /// A result that comes while the report is made, after the end, is not in it.
     fn gather(&mut self, result: Option<&FrameResult>) -> bool {
-        let mut gathered = lock(&self.gathered);
-        gathered.unsent = self.outputs.iter().map(|output| output.unsent()).sum();
-        if gathered.end != self.end {
-            gathered.end.clone_from(&self.end);
-        }
-        let Some(result) = result else {
-            return false;
-        };
-        gathered.totals.record(result);
-        self.status.as_mut().is_some_and(|status| {
-            let class = self.labels.get(usize::from(result.class));
+        let unsent = self.outputs.iter().map(|output| output.unsent()).sum();
+        let Self {
+            gathered,
+            end,
+            status,
+            labels,
+            drops,
+            ..
+        } = self;
+        let due = gathered.try_with(|gathered| {
+            gathered.unsent = unsent;
+            if gathered.end != *end {
+                gathered.end.clone_from(end);
+            }
+            let result = result?;
+            gathered.totals.record(result);
+            let class = labels.get(usize::from(result.class));
             let class = class.map_or("", String::as_str);
-            status.compose(now_ns(), &gathered.totals, &self.drops, class)
-        })
+            let status = status.as_mut()?;
+            Some(status.compose(now_ns(), &gathered.totals, drops, class))
+        });
+        due.flatten().unwrap_or_default()
     }
 
     fn publish(&mut self, result: &FrameResult) {

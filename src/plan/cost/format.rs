@@ -73,7 +73,7 @@ impl CostTable {
             let names = first.split(|b| *b == b',');
             names.map(<[u8]>::trim_ascii).any(|n| n == name.as_bytes())
         };
-        if GRID_COLUMNS.iter().any(|name| holds(name)) {
+        if GRID_COLUMNS.iter().any(holds) {
             return Grid::parse(bytes).map(|grid| Self::from_grid(&grid, Head::default()));
         }
         let (head, body, before) = split(bytes)?;

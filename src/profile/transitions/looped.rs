@@ -98,6 +98,7 @@ fn set_up(core: usize) {
     let setup = ThreadSetup {
         core: Some(core),
         class: SchedClass::Other,
+        ..ThreadSetup::default()
     };
     let _ = setup.apply();
 }

@@ -5,8 +5,9 @@
 //! copied. Costs one mapping a plane at the start, nothing afterwards.
 
 use super::abi::BufType;
+use super::answers::{DriverFormat, PlaneMemory};
 use super::formats::CameraFormat;
-use super::node::{DriverFormat, Node, PlaneMemory};
+use super::node::Node;
 use crate::tensor::{Lent, LentSurface, Memory, PixelFormat};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use std::ffi::c_void;

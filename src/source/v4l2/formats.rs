@@ -2,7 +2,7 @@
 //!
 //! Sources: `linux/videodev2.h`, its `V4L2_MAP_*_DEFAULT` macros among them.
 
-use super::node::DriverFormat;
+use super::answers::DriverFormat;
 use crate::tensor::{Colour, Matrix, PixelFormat, Range, Transfer};
 use std::fmt;
 

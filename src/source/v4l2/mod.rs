@@ -30,6 +30,7 @@
 
 #[allow(missing_docs, reason = "the kernel's names, documented there")]
 mod abi;
+mod answers;
 mod buffers;
 mod camera;
 mod controls;

@@ -7,8 +7,9 @@
 //! its word; short frames are caught later.
 
 use super::abi::{self, BufType, Fract};
+use super::answers::DriverFormat;
 use super::formats::{CameraFormat, FourCc, colour};
-use super::node::{DriverFormat, Node};
+use super::node::Node;
 use super::{buffers, listing};
 use crate::tensor::Colour;
 use nix::errno::Errno;

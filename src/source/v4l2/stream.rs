@@ -11,12 +11,13 @@
 //! the slots that are still under way keep their memory.
 
 use super::abi::{self, BufType};
+use super::answers::Dequeued;
 use super::buffers::{self, Mapping, Place, least_bytes, lend, places};
 use super::discover::Found;
 use super::formats::CameraFormat;
 use super::gaps::{Follower, Gaps, Stamp};
 use super::negotiate::{Agreed, NegotiateError, Wish, negotiate};
-use super::node::{Dequeued, Node};
+use super::node::Node;
 use crate::monotonic::now_ns;
 use crate::source::clip::jpeg;
 use crate::tensor::{Frame, FrameMeta, Memory, Slot, SlotPool};

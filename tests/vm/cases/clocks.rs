@@ -70,6 +70,7 @@ fn throttles() -> Outcome {
 }
 
 fn bus() -> Outcome {
+    load("governor_userspace", &[])?;
     load("imx-bus", &[])?;
     let device = crate::guest::find("/sys/class/devfreq", |_| true)?;
     let points = read(device.join("available_frequencies"))?;

@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from shell import RigError, fresh, need, say
 def main() -> int:
     """Returns the exit code: 0 where no case failed, 1 where one did, 2 without a verdict."""
     options = _options()
+    # Ended from outside, the emulator ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if options.list:
             binary = build(X86_64)["e4-vm"]

@@ -1,6 +1,6 @@
 //! Starts, stops, long runs, and what is left behind.
 
-use super::counting::allocations;
+use super::allocations::of_this_thread as allocations;
 use super::watch::{Watch, options};
 use crate::case::{Case, Outcome, Tier};
 use crate::guest::camera::Vivid;

@@ -1,6 +1,7 @@
 //! Our camera source against the kernel's virtual camera.
 
-mod counting;
+#[path = "../../../support/allocations.rs"]
+mod allocations;
 mod faults;
 mod lifecycle;
 mod listing;
