@@ -190,6 +190,12 @@ pub static KEYS: &[Key] = keys! {
         "Where it stands what the clocks were before e4 touched them, so that the next start or `e4 restore` can give them back."
     rare "clocks.sysfs_root" "sysfs-root" clocks.sysfs_root =>
         "Root of the tree with sys/devices/system/cpu/cpufreq and the other clocks; another than / stands in for the kernel's."
+    common "dvfs.mode" "dvfs" dvfs.mode =>
+        "observe: read the clocks; plan: set them for each segment as dvfs.plan says, and give them back at the end."
+    common "dvfs.plan" "plan" dvfs.plan =>
+        "The plan (e4.plan/1) for this bundle and board, where dvfs.mode is plan."
+    rare "dvfs.transitions" "transitions" dvfs.transitions =>
+        "How long the clocks take to change, as `e4 profile --transitions --json` has measured it. Unset: typical times at first, then what is seen in the run."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

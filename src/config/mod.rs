@@ -36,8 +36,8 @@ mod value;
 
 pub use camera::{DeviceName, Formats};
 pub use choices::{
-    Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode,
-    Threads,
+    Class, CoreChoice, CpuLatencyChoice, DvfsMode, EngineKind, OutputTo, Pace, SourceKind,
+    StatusMode, Threads,
 };
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
@@ -69,6 +69,8 @@ pub struct Config {
     pub stage: StageConfigs,
     /// Clocks.
     pub clocks: ClocksConfig,
+    /// What is done with them.
+    pub dvfs: DvfsConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -348,6 +350,17 @@ impl Default for ClocksConfig {
             sysfs_root: "/".into(),
         }
     }
+}
+
+/// `[dvfs]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DvfsConfig {
+    /// What is done with the clocks.
+    pub mode: DvfsMode,
+    /// The plan.
+    pub plan: Option<PathBuf>,
+    /// How long clocks take to change, as measured.
+    pub transitions: Option<PathBuf>,
 }
 
 /// `[sink]`

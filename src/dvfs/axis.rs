@@ -68,6 +68,12 @@ impl Axis {
         }
     }
 
+    /// The segment that the change under way, or the one that came into effect
+    /// early, is for.
+    pub fn ahead_of(&self) -> Option<usize> {
+        self.pending.and_then(|p| p.for_segment).or(self.arrived)
+    }
+
     /// The level that will be in effect when nothing more is asked for.
     pub fn bound_for(&self) -> u16 {
         self.pending.map_or(self.level, |pending| pending.to)

@@ -207,10 +207,12 @@ impl Controller {
             self.look(axis, at_ns, board);
             let wanted = self.wanted(axis, segment);
             let state = &mut self.axes[axis];
-            state.settled = false;
-            if state.arrived.take() == Some(segment) && state.level == wanted {
+            // What was issued ahead of a later segment is not taken back for this one.
+            state.settled = state.ahead_of().is_some_and(|later| later > segment);
+            if state.arrived == Some(segment) && state.level == wanted {
                 self.counters.staged.add();
             }
+            state.arrived = state.arrived.filter(|&later| later > segment);
             match &mut state.pending {
                 Some(pending) if pending.to == wanted => {
                     pending.late_from_ns.get_or_insert(at_ns);
@@ -235,8 +237,7 @@ impl Controller {
         for state in &mut self.axes {
             state.idled = false;
             state.settled = false;
-            let ahead = state.pending.and_then(|p| p.for_segment).or(state.arrived);
-            if ahead.is_some_and(|segment| segment > reached) {
+            if state.ahead_of().is_some_and(|segment| segment > reached) {
                 self.counters.in_vain.add();
             }
             state.arrived = None;
@@ -313,6 +314,7 @@ impl Controller {
             self.counters.idle.add();
         }
         self.axes[axis].asked = wish.to;
+        self.axes[axis].settled |= wish.for_segment.is_some_and(|later| later > 0);
         let answer = board.set(axis, usize::from(wish.to), now_ns);
         let time = self.leads.time(axis, way);
         let first = if close { time.low / 2 } else { time.mid };

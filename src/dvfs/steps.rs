@@ -111,6 +111,9 @@ impl Controller {
         }
         let level = self.axes[axis].level;
         let idling = self.axes[axis].idled;
+        if self.axes[axis].settled {
+            return None;
+        }
         if level == home {
             let wish = self.ahead(axis, 0, next_ns?)?;
             return (wish.to > level && wish.at_ns < next_ns?).then_some(wish);

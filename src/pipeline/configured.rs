@@ -1,5 +1,6 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
+use super::dvfs_setup::{self, DvfsError};
 use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
@@ -38,6 +39,9 @@ pub enum SetupError {
     /// A file has two uses.
     #[error(transparent)]
     Overwrites(#[from] Overwrites),
+    /// The clocks cannot be followed as asked.
+    #[error(transparent)]
+    Dvfs(#[from] DvfsError),
     /// An output cannot be opened.
     #[error("--output {to}: {source}")]
     Output {
@@ -77,7 +81,7 @@ impl Pipeline<Sink> {
             "bundle",
         )?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
-        let (source, notices) = source(config, &bundle, stop)?;
+        let (source, mut notices) = source(config, &bundle, stop)?;
         let engine: Box<dyn Engine> = match config.engine.kind {
             EngineKind::Cpu => Box::new(CpuEngine::new()),
         };
@@ -90,6 +94,8 @@ impl Pipeline<Sink> {
             status: status(config),
             endless: config.source.kind != SourceKind::Clip,
         });
+        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle)?;
+        notices.extend(more);
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
             0 => u64::MAX,
@@ -108,6 +114,7 @@ impl Pipeline<Sink> {
             .sample(config.source.sample)
             .speculate(settings.speculate)
             .watchdog_ns(watchdog_ns)
+            .dvfs(dvfs)
             .drop_counters(drops);
         Ok((pipeline, notices))
     }

@@ -42,6 +42,8 @@
 
 mod capture;
 mod configured;
+mod dvfs;
+mod dvfs_setup;
 mod gate;
 mod host;
 mod infer;
@@ -52,6 +54,7 @@ mod rhythm;
 mod run;
 pub mod sampler;
 pub mod sink;
+mod supervise;
 mod targets;
 mod threads;
 
@@ -63,6 +66,8 @@ pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
 pub use configured::SetupError;
+pub use dvfs::{Dvfs, DvfsTask};
+pub use dvfs_setup::DvfsError;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
 pub use sink::{Sink, SinkSetup, SinkWatch};

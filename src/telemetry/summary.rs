@@ -268,6 +268,7 @@ mod tests {
             "macs_share",
             "latency_us",
             "overhead_us",
+            "dvfs",
             "energy",
         ];
         assert_eq!(fields, wanted);
