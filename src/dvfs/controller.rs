@@ -19,6 +19,8 @@ const CAPS_EVERY_NS: u64 = 100_000_000;
 const QUIET_NS: u64 = 1_000_000_000;
 /// A change that is not in effect by then will not come.
 const PATIENCE_NS: u64 = 200_000_000;
+/// A change that is looked at closely is looked at in steps of so small a part.
+pub(super) const CLOSELY: u64 = 32;
 /// A lowering, which must not come early, where it was timed as often.
 pub(super) const MANY: usize = 16;
 
@@ -81,7 +83,7 @@ pub struct Controller {
     pub(super) axes: [Axis; AXES],
     pub(super) present: [bool; AXES],
     pub(super) phase: Phase,
-    pub(super) leads: Leads,
+    pub(super) leads: Box<Leads>,
     pub(super) belief: usize,
     pub(super) counters: Arc<Counters>,
     frame: u64,
@@ -101,7 +103,7 @@ impl Controller {
     pub fn new(
         plan: Box<StagePlan>,
         tables: &[Vec<u32>; AXES],
-        leads: Leads,
+        leads: Box<Leads>,
         counters: Arc<Counters>,
     ) -> Self {
         let present = plan.axes();
@@ -379,8 +381,8 @@ impl Controller {
             State::Unverified => self.arrive(axis, pending, at_ns, false),
             State::Pending if at_ns.saturating_sub(pending.issued_ns) < PATIENCE_NS => {
                 let time = self.leads.time(axis, pending.way);
-                let step = time.mid / if pending.close { 32 } else { 8 };
-                let step = step.clamp(20_000, PATIENCE_NS);
+                let step = time.mid / if pending.close { CLOSELY } else { 8 };
+                let step = step.clamp(10_000, PATIENCE_NS);
                 self.axes[axis].pending = Some(Pending {
                     seen_ns: at_ns,
                     look_ns: at_ns.saturating_add(step),
@@ -447,9 +449,10 @@ impl Controller {
         board: &mut dyn Board,
     ) {
         self.counters.clamped.add();
+        let measured = board.read(axis).is_some_and(|(_, measured)| measured);
         let state = &mut self.axes[axis];
         state.pending = None;
-        (state.level, state.verified) = (level, true);
+        (state.level, state.verified) = (level, measured);
         state.cap_until_ns = at_ns.saturating_add(QUIET_NS);
         if level < state.asked {
             state.cap = level.min(state.cap);

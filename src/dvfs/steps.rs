@@ -1,6 +1,6 @@
 //! What each axis is to be asked for next, and when.
 
-use super::controller::{Controller, MANY, Phase, SLACK_NS, Wish};
+use super::controller::{CLOSELY, Controller, MANY, Phase, SLACK_NS, Wish};
 use super::leads::Way;
 
 impl Controller {
@@ -65,6 +65,7 @@ impl Controller {
         let way = Way::between(level, to);
         let lead = self.leads.lead(axis, way);
         let (mut from_ns, mut least_end_ns) = (start_ns, start_ns);
+        let mut last_ns = 0;
         for k in segment..next {
             let time = match way {
                 Way::Up => self.plan.rough_time(self.belief, k)?,
@@ -75,10 +76,12 @@ impl Controller {
                 Way::Down => time.late,
             };
             least_end_ns += time.mid;
+            last_ns = time.mid;
         }
         let before_ns = match way {
             Way::Up => lead.high + SLACK_NS,
-            Way::Down => lead.low,
+            // Never by more than a small part of the segment that it would slow.
+            Way::Down => lead.early + (SLACK_NS + lead.mid / CLOSELY).min(last_ns / 50),
         };
         let at_ns = from_ns.saturating_sub(before_ns);
         let end_ns = self.rest_ns(next).map(|rest| least_end_ns + rest);

@@ -124,7 +124,7 @@ impl Rig {
         let tables = tables(&board);
         let plan = StagePlan::new(&file(levels, idle), "d", levels.len(), &tables).unwrap();
         let counters = Arc::new(Counters::default());
-        let leads = Leads::default();
+        let leads = Box::new(Leads::default());
         let controller = Controller::new(Box::new(plan), &tables, leads, counters.clone());
         Self {
             board,
@@ -202,7 +202,7 @@ fn the_board_idles_between_frames_and_is_home_for_the_next() {
 #[test]
 fn what_would_come_after_the_frame_is_folded() {
     let mut rig = Rig::new(&[100, 300], None, 15 * MS);
-    rig.controller.leads = Leads::none();
+    *rig.controller.leads = Leads::none();
     rig.controller
         .leads
         .measured(0, Way::Up, Spread::exactly(15 * MS));

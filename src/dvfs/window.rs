@@ -7,8 +7,9 @@
 /// Times that are remembered.
 const LENGTH: usize = 32;
 /// The ends are this much further out than the 10th and 90th percentile: times
-/// that are spread evenly then lie within them.
-const REACH: f64 = 1.6;
+/// that are spread evenly then lie within them, as far as so few can tell.
+const REACH_LOW: f64 = 1.6;
+const REACH_HIGH: f64 = 1.75;
 
 /// The last [`LENGTH`] times in nanoseconds.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +25,11 @@ pub struct Window {
 pub struct Spread {
     /// Few are shorter.
     pub low: u64,
+    /// 10th percentile.
+    pub early: u64,
     /// Median.
     pub mid: u64,
-    /// 90th percentile.
+    /// Between the median and the 90th percentile.
     pub late: u64,
     /// Few are longer.
     pub high: u64,
@@ -38,6 +41,7 @@ impl Spread {
     pub fn exactly(ns: u64) -> Self {
         Self {
             low: ns,
+            early: ns,
             mid: ns,
             late: ns,
             high: ns,
@@ -52,10 +56,11 @@ impl Spread {
 
     fn between(p10: u64, mid: u64, p90: u64) -> Self {
         Self {
-            low: mid.saturating_sub(reach(mid.saturating_sub(p10))),
+            low: mid.saturating_sub(reach(mid.saturating_sub(p10), REACH_LOW)),
+            early: p10.min(mid),
             mid,
-            late: p90.max(mid),
-            high: mid.saturating_add(reach(p90.saturating_sub(mid))),
+            late: mid + p90.saturating_sub(mid) / 2,
+            high: mid.saturating_add(reach(p90.saturating_sub(mid), REACH_HIGH)),
         }
     }
 }
@@ -65,8 +70,8 @@ impl Spread {
     clippy::cast_sign_loss,
     reason = "a few times a duration that is not negative; the cast saturates"
 )]
-fn reach(ns: u64) -> u64 {
-    (ns as f64 * REACH) as u64
+fn reach(ns: u64, times: f64) -> u64 {
+    (ns as f64 * times) as u64
 }
 
 impl Window {

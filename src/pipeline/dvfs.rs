@@ -41,7 +41,7 @@ pub enum DvfsTask {
     /// They are read.
     Observe,
     /// They are set as planned.
-    Plan(Box<StagePlan>, Leads),
+    Plan(Box<StagePlan>, Box<Leads>),
 }
 
 /// Clocks to follow a run with, and what to do with them.
@@ -189,7 +189,7 @@ impl Thread {
         }
     }
 
-    fn follow(&mut self, plan: Box<StagePlan>, leads: Leads) {
+    fn follow(&mut self, plan: Box<StagePlan>, leads: Box<Leads>) {
         let tables = tables(self.board.as_ref());
         let mut controller = Controller::new(plan, &tables, leads, self.counters.clone());
         loop {

@@ -161,7 +161,7 @@ fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<D
         tree: tree(config),
     };
     let guard = clocks.guarded(|domains| Guard::claim(&place, domains))?;
-    let task = DvfsTask::Plan(Box::new(plan), leads);
+    let task = DvfsTask::Plan(Box::new(plan), Box::new(leads));
     Ok(Dvfs::new(Box::new(clocks), task, Some(guard)))
 }
 

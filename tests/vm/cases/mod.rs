@@ -4,6 +4,7 @@ mod boot;
 mod camera;
 mod clocks;
 mod doctor;
+mod dvfs;
 mod guard;
 mod pipeline;
 mod real_time;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         guard::CASES,
+        dvfs::CASES,
         pipeline::CASES,
         real_time::CASES,
         doctor::CASES,
