@@ -250,7 +250,8 @@ fn a_board_without_the_clocks_runs_without_or_not_at_all() {
 #[test]
 fn plans_for_something_else_are_refused_by_name() {
     let board = Board::new();
-    let cases: [(&dyn Fn(&str) -> String, &str); 4] = [
+    type Change<'a> = &'a dyn Fn(&str) -> String;
+    let cases: [(Change, &str); 4] = [
         (
             &|t| t.replace("bundle_sha256 = \"", "bundle_sha256 = \"0"),
             "digest",

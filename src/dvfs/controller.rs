@@ -319,7 +319,7 @@ impl Controller {
         self.axes[axis].settled |= wish.for_segment.is_some_and(|later| later > 0);
         let answer = board.set(axis, usize::from(wish.to), now_ns);
         let time = self.leads.time(axis, way);
-        let first = if close { time.low / 2 } else { time.mid };
+        let first = if close { time.low / 2 } else { time.early };
         let pending = Pending {
             to: wish.to,
             way,
@@ -381,7 +381,7 @@ impl Controller {
             State::Unverified => self.arrive(axis, pending, at_ns, false),
             State::Pending if at_ns.saturating_sub(pending.issued_ns) < PATIENCE_NS => {
                 let time = self.leads.time(axis, pending.way);
-                let step = time.mid / if pending.close { CLOSELY } else { 8 };
+                let step = time.mid / if pending.close { CLOSELY } else { CLOSELY / 2 };
                 let step = step.clamp(10_000, PATIENCE_NS);
                 self.axes[axis].pending = Some(Pending {
                     seen_ns: at_ns,

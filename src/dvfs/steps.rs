@@ -81,7 +81,7 @@ impl Controller {
         let before_ns = match way {
             Way::Up => lead.high + SLACK_NS,
             // Never by more than a small part of the segment that it would slow.
-            Way::Down => lead.early + (SLACK_NS + lead.mid / CLOSELY).min(last_ns / 50),
+            Way::Down => lead.low + (SLACK_NS + lead.mid / CLOSELY).min(last_ns / 50),
         };
         let at_ns = from_ns.saturating_sub(before_ns);
         let end_ns = self.rest_ns(next).map(|rest| least_end_ns + rest);
