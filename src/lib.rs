@@ -19,6 +19,8 @@ pub mod config;
 #[cfg(not(loom))]
 pub mod doctor;
 #[cfg(not(loom))]
+pub mod dvfs;
+#[cfg(not(loom))]
 pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;

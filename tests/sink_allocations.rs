@@ -30,6 +30,7 @@ fn result(frame: u64) -> FrameResult {
         decided_ns: time + 1_000_000 * (u64::from(exit) + 1),
         delivered_ns: time + 1_000_000 * (u64::from(exit) + 1) + frame % 1_000,
         overlap_ns: 0,
+        clocks: None,
         tensor_ns: 80_000 + frame,
         exit,
         class: u16::from(exit % 2),

@@ -92,7 +92,7 @@ fn heading(key: &Key) -> &'static str {
         "source.camera" => "Camera",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
-        "clocks" => "Clocks",
+        "clocks" | "dvfs" => "Clocks",
         "power" => "Energy",
         "sink" => "Output",
         "rt" => "Real time",

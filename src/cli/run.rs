@@ -6,8 +6,8 @@
 
 use super::complain;
 use super::flags::RunArgs;
-use crate::clocks::Tree;
 use crate::clocks::guard::{Ending, recover};
+use crate::clocks::{GuardHandle, Tree};
 use crate::config::{Config, ConfigError, StatusMode};
 use crate::engine::EngineError;
 use crate::pipeline::{Damage, Ended, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
@@ -16,6 +16,7 @@ use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Exit code of a run that is done.
@@ -67,6 +68,7 @@ pub enum RunError {
 impl RunError {
     fn code(&self) -> u8 {
         match self {
+            Self::Setup(SetupError::Dvfs(error)) if error.is_of_host() => FAILED,
             Self::Config(_) | Self::Setup(_) => BAD_INPUT,
             Self::Summary { code, .. } => *code,
             Self::Pipeline {
@@ -106,8 +108,9 @@ impl RunArgs {
         let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
         let stop = Stop::new();
-        end_on_signals(&stop)?;
-        let (report, ended) = execute(&config, placement, &stop)?;
+        let clocks: Arc<OnceLock<GuardHandle>> = Arc::default();
+        end_on_signals(&stop, clocks.clone())?;
+        let (report, ended) = execute(&config, placement, &stop, &clocks)?;
         let mut code = DONE;
         if let Some(error) = ended.failure {
             let begun = report.drops.captured() > 0;
@@ -140,9 +143,12 @@ fn execute(
     config: &Config,
     placement: Placement,
     stop: &Stop,
+    clocks: &OnceLock<GuardHandle>,
 ) -> Result<(Report, Ended<Sink>), RunError> {
     recover_clocks(config);
     let (pipeline, notices) = Pipeline::from_config(config, placement, stop)?;
+    // Set once a run, here.
+    let _ = clocks.set(pipeline.clocks_handle());
     notices.iter().for_each(|notice| complain(NAME, notice));
     let redrawn = config.sink.status != StatusMode::Never && io::stderr().is_terminal();
     let pipeline = pipeline.on_notice(move |sentence| interject(redrawn, sentence));
@@ -156,6 +162,7 @@ fn execute(
         report.settle();
     }
     report.gaps = std::mem::take(&mut ended.source_gaps);
+    report.dvfs = ended.dvfs.take();
     Ok((report, ended))
 }
 
@@ -187,12 +194,16 @@ fn recover_clocks(config: &Config) {
 /// The first signal drains the run; one that comes a second or more after it ends
 /// the run at once. (One wish may arrive as two signals: to the process and to its
 /// group.)
-fn end_on_signals(stop: &Stop) -> Result<(), ctrlc::Error> {
+fn end_on_signals(stop: &Stop, clocks: Arc<OnceLock<GuardHandle>>) -> Result<(), ctrlc::Error> {
     let stop = stop.clone();
     let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
         let since = first.get_or_insert_with(Instant::now);
         if since.elapsed() >= PATIENCE {
+            let reports = clocks.get().map(GuardHandle::give_back);
+            for report in reports.iter().flatten() {
+                report.complaints().iter().for_each(|s| complain(NAME, s));
+            }
             std::process::exit(i32::from(FAILED));
         }
         stop.raise();

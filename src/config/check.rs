@@ -1,7 +1,9 @@
 //! Ranges of single settings and contradictions between them.
 
 use super::layers::Problem;
-use super::{CameraConfig, Class, Config, GeneratorConfig, SourceConfig, SourceKind, Stage};
+use super::{
+    CameraConfig, Class, Config, DvfsMode, GeneratorConfig, SourceConfig, SourceKind, Stage,
+};
 use crate::source::v4l2::Choice;
 
 /// A key, whether its value is fine, and what it must be.
@@ -29,6 +31,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         }
     }
     raw(config)?;
+    dvfs(config)?;
     Stage::ALL
         .iter()
         .try_for_each(|&stage| priority(config, stage))
@@ -163,5 +166,19 @@ fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
     Err(Problem {
         key: super::placement::keys_of(stage).priority,
         reason: format!("{class} priorities from 1 to 99"),
+    })
+}
+
+/// A plan is given where one is executed, and only there.
+fn dvfs(config: &Config) -> Result<(), Problem> {
+    let dvfs = &config.dvfs;
+    let (key, reason) = match (dvfs.mode, &dvfs.plan) {
+        (DvfsMode::Plan, None) => ("dvfs.mode", "plan needs a plan file: --plan FILE"),
+        (DvfsMode::Off, Some(_)) => ("dvfs.plan", "is executed only with --dvfs plan"),
+        _ => return Ok(()),
+    };
+    Err(Problem {
+        key,
+        reason: reason.into(),
     })
 }

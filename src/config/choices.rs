@@ -51,6 +51,20 @@ pub enum EngineKind {
 
 named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
 
+/// What is done with the clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DvfsMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// They are read.
+    Observe,
+    /// They are set as a plan says.
+    Plan,
+}
+
+named!(DvfsMode: "off" Off, "observe" Observe, "plan" Plan);
+
 /// Scheduling class of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Class {

@@ -36,8 +36,8 @@ mod value;
 
 pub use camera::{DeviceName, Formats};
 pub use choices::{
-    BoardName, Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, Rails, SourceKind,
-    StatusMode, Threads,
+    BoardName, Class, CoreChoice, CpuLatencyChoice, DvfsMode, EngineKind, OutputTo, Pace, Rails,
+    SourceKind, StatusMode, Threads,
 };
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
@@ -72,6 +72,8 @@ pub struct Config {
     pub clocks: ClocksConfig,
     /// Energy.
     pub power: PowerConfig,
+    /// What is done with them.
+    pub dvfs: DvfsConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -364,6 +366,17 @@ pub struct PowerConfig {
     pub rails: Option<Rails>,
     /// Hold lines back for their frames' energy; unset: except for live sources.
     pub per_frame: Option<bool>,
+}
+
+/// `[dvfs]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DvfsConfig {
+    /// What is done with the clocks.
+    pub mode: DvfsMode,
+    /// The plan.
+    pub plan: Option<PathBuf>,
+    /// How long clocks take to change, as measured.
+    pub transitions: Option<PathBuf>,
 }
 
 /// `[sink]`

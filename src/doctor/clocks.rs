@@ -2,6 +2,8 @@
 
 use super::{Check, State, Subject};
 use crate::clocks::{ClockRow, DomainKind, Place, Tree, rows};
+use crate::config::DvfsMode;
+use crate::plan::file::PlanFile;
 
 const WHY: &str = "a plan of clocks saves energy only in domains that are there and may be set";
 
@@ -18,6 +20,28 @@ pub(super) fn gpu(subject: &Subject<'_>) -> Check {
 /// The memory's clock.
 pub(super) fn emc(subject: &Subject<'_>) -> Check {
     domain(subject, "emc-clock", DomainKind::Emc)
+}
+
+/// The plan that the clocks are to follow.
+pub(super) fn plan(subject: &Subject<'_>) -> Check {
+    const ID: &str = "plan";
+    const WHY: &str = "the clocks follow a plan that was made for this bundle and board";
+    let dvfs = &subject.config.dvfs;
+    let row = |state, found: String| Check::new(ID, WHY, state, found);
+    match (dvfs.mode, &dvfs.plan) {
+        (DvfsMode::Plan, Some(path)) => match PlanFile::read(path) {
+            Ok(plan) => row(
+                State::Ok,
+                format!("{}: for {} on {}", path.display(), plan.bundle, plan.board),
+            ),
+            Err(error) => row(State::Fail, error.to_string()),
+        },
+        (DvfsMode::Plan, None) => row(
+            State::Fail,
+            "dvfs.mode is plan and no --plan is given".to_owned(),
+        ),
+        _ => row(State::NotApplicable, "clocks are not planned".to_owned()),
+    }
 }
 
 /// All domains of a kind in one row; the first trouble decides.
@@ -37,7 +61,7 @@ fn domain(subject: &Subject<'_>, id: &'static str, kind: DomainKind) -> Check {
     }
     let trouble = all.iter().find(|row| row.problem.is_some());
     let state = match trouble {
-        Some(_) => State::Warn,
+        Some(_) => subject.refused(subject.config.dvfs.mode == DvfsMode::Plan),
         None => State::Ok,
     };
     let check = Check::new(id, WHY, state, found);

@@ -68,6 +68,7 @@ pub const ROWS: &[Row] = &[
     clocks::cpu,
     clocks::gpu,
     clocks::emc,
+    clocks::plan,
     power::power,
     engine::cpu,
     engine::tensorrt,

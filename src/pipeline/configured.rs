@@ -1,5 +1,6 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
+use super::dvfs_setup::{self, DvfsError};
 use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
@@ -44,6 +45,9 @@ pub enum SetupError {
     /// A file has two uses.
     #[error(transparent)]
     Overwrites(#[from] Overwrites),
+    /// The clocks cannot be followed as asked.
+    #[error(transparent)]
+    Dvfs(#[from] DvfsError),
     /// An output cannot be opened.
     #[error("--output {to}: {source}")]
     Output {
@@ -99,6 +103,8 @@ impl Pipeline<Sink> {
             endless: config.source.kind != SourceKind::Clip,
             energy,
         });
+        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle)?;
+        notices.extend(more);
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
             0 => u64::MAX,
@@ -117,6 +123,7 @@ impl Pipeline<Sink> {
             .sample(config.source.sample)
             .speculate(settings.speculate)
             .watchdog_ns(watchdog_ns)
+            .dvfs(dvfs)
             .drop_counters(drops);
         Ok((pipeline, notices))
     }

@@ -318,6 +318,7 @@ pub(super) fn gate<S: ResultSink>(
         // Infer waits for nothing else: if it has gone, the features close too.
         let _ = verdicts.try_send(Verdict {
             outcome,
+            first_gate: gate.first_gate(),
             pooled: feature.pooled,
         });
         if outcome == Outcome::Leave {

@@ -42,6 +42,8 @@
 
 mod capture;
 mod configured;
+mod dvfs;
+mod dvfs_setup;
 mod energy;
 mod gate;
 mod host;
@@ -53,6 +55,7 @@ mod rhythm;
 mod run;
 pub mod sampler;
 pub mod sink;
+mod supervise;
 mod targets;
 mod threads;
 
@@ -64,6 +67,8 @@ pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
 pub use configured::SetupError;
+pub use dvfs::{Dvfs, DvfsTask};
+pub use dvfs_setup::DvfsError;
 pub use energy::RunEnergy;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};

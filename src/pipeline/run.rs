@@ -2,17 +2,19 @@
 //! run leaves behind.
 
 use super::capture::Damage;
+use super::dvfs::Dvfs;
 use super::hop::HopTx;
 use super::notices::Notices;
 use super::placement::{Placement, Stage};
 use super::stop::Stop;
 use super::threads;
 use super::wait::{Until, Waiter};
+use crate::clocks::GuardHandle;
 use crate::engine::{Engine, EngineError, bundle::Bundle};
 use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
-use crate::telemetry::{DropCounters, FrameResult};
+use crate::telemetry::{DropCounters, DvfsSummary, FrameResult};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub struct Pipeline<S> {
     pub(super) bundle: Bundle,
     pub(super) gates: Gates,
     pub(super) sink: S,
+    pub(super) dvfs: Option<Dvfs>,
     pub(super) options: Options,
 }
 
@@ -115,6 +118,8 @@ pub struct Ended<S> {
     pub damage: Damage,
     /// The first engine failure, and how many frames were lost to such.
     pub engine_failures: (Option<EngineError>, u64),
+    /// What became of changes of clocks, where they were followed.
+    pub dvfs: Option<DvfsSummary>,
     /// Sentences for the user: what was asked for and could not be had.
     pub notices: Vec<String>,
     /// Why the run failed, if it did.
@@ -177,6 +182,9 @@ pub enum PipelineError {
     /// A stage's thread panicked.
     #[error("the {0} stage panicked")]
     Panicked(Stage),
+    /// The thread that sets the clocks failed.
+    #[error("the dvfs thread {0}")]
+    Dvfs(String),
 }
 
 impl<S: ResultSink + 'static> Pipeline<S> {
@@ -210,6 +218,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             bundle,
             gates,
             sink,
+            dvfs: None,
             options,
         }
     }
@@ -304,6 +313,19 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     pub fn watchdog_ns(mut self, watchdog_ns: u64) -> Self {
         self.options.watchdog_ns = watchdog_ns;
         self
+    }
+
+    /// Clocks to follow the frames with.
+    #[must_use]
+    pub fn dvfs(mut self, dvfs: Option<Dvfs>) -> Self {
+        self.dvfs = dvfs;
+        self
+    }
+
+    /// What gives the clocks back from anywhere, a signal's thread for instance.
+    #[must_use]
+    pub fn clocks_handle(&self) -> GuardHandle {
+        self.dvfs.as_ref().map(Dvfs::handle).unwrap_or_default()
     }
 
     /// Counters to use, for a sink that reports drops as they happen.

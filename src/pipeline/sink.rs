@@ -70,6 +70,7 @@ impl SinkWatch {
             unsent: gathered.unsent,
             output: gathered.end.clone(),
             energy: EnergyEnd::default(),
+            dvfs: None,
         };
         loop {
             // The sink is in its totals for microseconds at a time.

@@ -26,7 +26,7 @@ impl LineFormat {
     #[must_use]
     pub fn longest(&self) -> usize {
         let names = self.classes.iter().map(String::len);
-        1152 + 2 * names.max().unwrap_or(0)
+        1408 + 2 * names.max().unwrap_or(0)
     }
 
     /// Appends the line of `result` to `line`; `drops` is the number of frames
@@ -57,6 +57,10 @@ impl LineFormat {
         list(line, result.evaluated().iter().map(|e| e.gate_ns))?;
         line.extend_from_slice(b"],\"latency_us\":");
         microseconds(line, result.latency_ns())?;
+        if let Some(clocks) = &result.clocks {
+            line.extend_from_slice(b",\"clocks\":");
+            clocks.write(line)?;
+        }
         writeln!(line, ",\"drops\":{drops}}}")
     }
 }
@@ -104,6 +108,7 @@ fn json_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FrameClocks;
     use super::super::testing::{frame, names};
     use super::*;
     use serde_json::json;
@@ -168,6 +173,11 @@ mod tests {
         (result.frame, result.sequence, result.clip) = (u64::MAX, u64::MAX, u32::MAX);
         (result.timestamp_ns, result.captured_ns, result.delivered_ns) = (u64::MAX, 0, u64::MAX);
         result.tensor_ns = u64::MAX;
+        result.clocks = Some(FrameClocks {
+            present: u32::MAX,
+            asked_khz: [u32::MAX; 3],
+            in_effect_khz: [u32::MAX; 3],
+        });
         for exit in &mut result.exits {
             (exit.segment_ns, exit.gate_ns) = (u64::MAX, u64::MAX);
         }

@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod drops;
+pub mod dvfs;
 pub mod energy;
 mod fifo;
 pub mod line;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};
+pub use dvfs::{DvfsSummary, FrameClocks};
 pub use energy::{EnergyEnd, EnergySummary};
 pub use output::Output;
 pub use report::{OutputEnd, Report};

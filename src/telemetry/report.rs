@@ -1,6 +1,6 @@
 //! What a run hands back when it has ended.
 
-use super::{Aggregate, DropCounters, EnergyEnd, Summary};
+use super::{Aggregate, DropCounters, DvfsSummary, EnergyEnd, Summary};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub struct Report {
     pub output: OutputEnd,
     /// Energy of the run.
     pub energy: EnergyEnd,
+    /// What became of changes of clocks.
+    pub dvfs: Option<DvfsSummary>,
 }
 
 impl Report {
@@ -43,6 +45,7 @@ impl Report {
     pub fn summary(&self) -> Summary {
         Summary {
             energy: self.energy.summary.clone(),
+            dvfs: self.dvfs.clone(),
             ..Summary::new(&self.totals, &self.drops, &self.gaps)
         }
     }

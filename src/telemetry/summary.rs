@@ -1,7 +1,7 @@
 //! The summary of a run, `e4.summary/1`, and its file.
 
 use super::fifo::{self, is_fifo};
-use super::{Aggregate, DropCounters, DropReason, EnergySummary};
+use super::{Aggregate, DropCounters, DropReason, DvfsSummary, EnergySummary};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +36,9 @@ pub struct Summary {
     /// Capture until the sink has the result, less the time during which any stage
     /// worked on the frame.
     pub overhead_us: Percentiles,
+    /// What became of changes of clocks, where they are followed.
+    #[serde(default)]
+    pub dvfs: Option<DvfsSummary>,
     /// Energy of the run, where it is measured.
     pub energy: Option<EnergySummary>,
 }
@@ -137,6 +140,7 @@ impl Summary {
                 total: Percentiles::of(&times.total),
             },
             overhead_us: Percentiles::of(&times.overhead),
+            dvfs: None,
             energy: None,
         }
     }
@@ -264,6 +268,7 @@ mod tests {
             "macs_share",
             "latency_us",
             "overhead_us",
+            "dvfs",
             "energy",
         ];
         assert_eq!(fields, wanted);

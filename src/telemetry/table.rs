@@ -275,6 +275,7 @@ mod tests {
             unsent: 0,
             output: OutputEnd::Complete,
             energy: EnergyEnd::default(),
+            dvfs: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod boot;
 mod camera;
 mod clocks;
 mod doctor;
+mod dvfs;
 mod guard;
 mod pipeline;
 mod power;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         guard::CASES,
+        dvfs::CASES,
         pipeline::CASES,
         power::CASES,
         real_time::CASES,
