@@ -70,6 +70,8 @@ fn kinds() -> &'static [DomainKind] {
 fn load_drivers() -> Result<()> {
     load(driver(), &[])?;
     if cfg!(target_arch = "aarch64") {
+        // The bus asks for this governor and loads none itself.
+        load("governor_userspace", &[])?;
         load("imx-bus", &[])?;
     }
     let found = discover_within(&place().tree, kinds(), MINUTE);
