@@ -179,13 +179,22 @@ impl<S: ResultSink> GateStage<S> {
         }
     }
 
-    /// Passes on the result of the frame that has just left, and only then does
-    /// what the next frame needs: commits the state and computes what depends on
-    /// that alone.
+    /// True when the sink has a thread of its own.
+    pub fn passes_on(&self) -> bool {
+        matches!(self.outlet, Outlet::Ring { .. })
+    }
+
+    /// Passes on the result of the frame that has just left; [`settle`](Self::settle)
+    /// must follow before the next frame.
     pub fn deliver(&mut self, waiter: &mut Waiter) {
         if !self.outlet.deliver(&mut self.result, &self.stop, waiter) {
             self.drops.drop_frame(DropReason::SinkFull);
         }
+    }
+
+    /// Does what the next frame needs of the one that has left: commits the state
+    /// and computes what depends on that alone.
+    pub fn settle(&mut self) {
         self.gates.commit();
         self.gates.look_ahead();
     }

@@ -77,6 +77,7 @@ impl<S: ResultSink> Judge<S> {
     fn deliver(&mut self, waiter: &mut Waiter) {
         if let Self::Local { gate, .. } = self {
             gate.deliver(waiter);
+            gate.settle();
         }
     }
 }
