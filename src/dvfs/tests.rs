@@ -124,7 +124,10 @@ impl Rig {
         let tables = tables(&board);
         let plan = StagePlan::new(&file(levels, idle), "d", levels.len(), &tables).unwrap();
         let counters = Arc::new(Counters::default());
-        let leads = Box::new(Leads::default());
+        let mut leads = Box::new(Leads::default());
+        for way in [Way::Up, Way::Down] {
+            leads.measured(0, way, Spread::exactly(takes_ns));
+        }
         let controller = Controller::new(Box::new(plan), &tables, leads, counters.clone());
         Self {
             board,
