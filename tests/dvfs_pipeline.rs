@@ -10,7 +10,7 @@ mod support;
 mod tree;
 
 use e4::clocks::{Guard, Place, Tree, discover};
-use e4::dvfs::{Clocks, Counters, Leads, StagePlan, tables};
+use e4::dvfs::{Clocks, Counters, StagePlan, tables};
 use e4::engine::cpu::CpuEngine;
 use e4::gates::{ExitPolicy, Gates};
 use e4::pipeline::{Dvfs, DvfsTask, Pipeline, PipelineError, Placement, Stop};
@@ -73,7 +73,7 @@ fn dvfs(board: &FakeTree) -> (Dvfs, Box<StagePlan>) {
         .unwrap();
     let plan = stage_plan(&clocks, 1_113_600);
     let next = stage_plan(&clocks, 1_510_400);
-    let task = DvfsTask::Plan(plan, Box::new(Leads::default()));
+    let task = DvfsTask::Plan(plan, Box::default());
     (Dvfs::new(Box::new(clocks), task, Some(guard)), next)
 }
 

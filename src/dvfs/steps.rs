@@ -79,7 +79,7 @@ impl Controller {
             last_ns = time.mid;
         }
         let before_ns = match way {
-            Way::Up => lead.high + SLACK_NS,
+            Way::Up => lead.high + SLACK_NS + lead.mid / CLOSELY,
             // Never by more than a small part of the segment that it would slow.
             Way::Down => lead.low + (SLACK_NS + lead.mid / CLOSELY).min(last_ns / 50),
         };
@@ -126,7 +126,7 @@ impl Controller {
         let at_ns = match next_ns {
             // Lower at once, higher no earlier than needed.
             Some(next_ns) if idling || way == Way::Up => {
-                next_ns.saturating_sub(lead.high + SLACK_NS)
+                next_ns.saturating_sub(lead.high + SLACK_NS + lead.mid / CLOSELY)
             }
             _ => now_ns,
         };
