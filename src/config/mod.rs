@@ -48,6 +48,7 @@ use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Everything that a run can be told.
@@ -83,7 +84,7 @@ pub struct SourceConfig {
     /// Start over at the end (`loop`).
     pub repeat: bool,
     /// Most captured frames.
-    pub frames: Option<u64>,
+    pub frames: Option<NonZeroU64>,
     /// How fast frames are taken.
     pub pace: Pace,
     /// What happens to frames while infer is busy.

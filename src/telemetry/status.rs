@@ -85,7 +85,8 @@ impl StatusLine {
         self.text
             .push_str(if self.terminal { "\r\x1b[K" } else { "" });
         self.text.push_str(&grouped(results));
-        self.text.push_str(" frames");
+        self.text
+            .push_str(if results == 1 { " frame" } else { " frames" });
         if let Some((then_ns, then)) = since.filter(|&(then_ns, _)| then_ns < now_ns) {
             let rate = (results - then) as f64 * 1e9 / (now_ns - then_ns) as f64;
             self.text.push_str(&format!("  {rate:.1}/s"));
