@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_terminal_sees_five_redraws_a_second_and_a_clean_line_at_the_end() {
         let text = drawn(true);
-        assert_eq!(text.matches("frames").count(), 10);
+        assert_eq!(text.matches(" frame").count(), 10);
         assert!(text.ends_with("\r\x1b[K"));
         assert!(
             text.contains("21 frames  100.0/s  exit 1.00  p50 1.18 ms"),
