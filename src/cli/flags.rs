@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(config.source.path, Some("clips".into()));
         assert_eq!(config.bundle.path, Some("b".into()));
         assert_eq!(config.exit.policy, ExitPolicy::Always(2));
-        assert_eq!(config.source.frames, Some(10));
+        assert_eq!(config.source.frames, std::num::NonZeroU64::new(10));
         assert!(config.sink.summary_on_stdout() && config.sink.lines_on_stdout());
         assert!(!config.source.repeat);
         assert_eq!(config.sink.output, OutputTo::Datagram("/run/e4".into()));

@@ -8,11 +8,11 @@ use super::complain;
 use super::flags::RunArgs;
 use crate::clocks::guard::{Ending, recover};
 use crate::clocks::{GuardHandle, Tree};
-use crate::config::{Config, ConfigError, StatusMode};
+use crate::config::{Config, ConfigError, SourceKind, StatusMode};
 use crate::engine::EngineError;
 use crate::pipeline::{Damage, Ended, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
 use crate::telemetry::table::{Style, table};
-use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
+use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, counted, summary};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -121,7 +121,7 @@ impl RunArgs {
             complain(NAME, &error);
             code = FAILED;
         }
-        let troubles = source_troubles(&ended.damage, &report.drops);
+        let troubles = source_troubles(config.source.kind, &ended.damage, &report.drops);
         let lost = report.drops.dropped(DropReason::EngineFailed);
         code = match code {
             DONE => troubles.max(if lost > 0 { FAILED } else { DONE }),
@@ -160,6 +160,9 @@ fn execute(
         .map_or_else(|| watch.report(), Sink::finish);
     if ended.failure.is_some() {
         report.settle();
+    }
+    if ended.source_ended {
+        report.totals.end_clip();
     }
     report.gaps = std::mem::take(&mut ended.source_gaps);
     report.dvfs = ended.dvfs.take();
@@ -210,22 +213,31 @@ fn end_on_signals(stop: &Stop, clocks: Arc<OnceLock<GuardHandle>>) -> Result<(),
     })
 }
 
-/// Says what of the source could not be read; returns the exit code.
-fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
+/// Says what of the source could not be read; returns the exit code. A camera
+/// may send a torn frame now and then, which is counted; a clip is damaged then,
+/// also where the run ended before the clip told how many of its frames are.
+fn source_troubles(kind: SourceKind, damage: &Damage, drops: &DropCounters) -> u8 {
     for error in &damage.reports {
         complain(NAME, error);
     }
     let more = damage.count.saturating_sub(damage.reports.len() as u64);
     if more > 0 {
+        let more = counted(more, "more part");
         complain(
             NAME,
-            &format_args!("{more} more parts of the source could not be read"),
+            &format_args!("{more} of the source could not be read"),
         );
     }
     let undecodable = drops.dropped(DropReason::Undecodable);
     let usable = drops.captured() > undecodable;
     match damage.count {
-        0 if usable || undecodable == 0 => DONE,
+        0 if undecodable == 0 || (usable && kind == SourceKind::Camera) => DONE,
+        0 if usable => {
+            let frames = counted(drops.captured(), "frame");
+            let sentence = format_args!("{undecodable} of {frames} captured do not decode");
+            complain(NAME, &sentence);
+            FAILED
+        }
         0 => {
             complain(NAME, &"not one frame of the source can be decoded");
             BAD_INPUT

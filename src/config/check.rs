@@ -1,5 +1,6 @@
 //! Ranges of single settings and contradictions between them.
 
+use super::keys::Key;
 use super::layers::Problem;
 use super::{
     CameraConfig, Class, Config, DvfsMode, GeneratorConfig, SourceConfig, SourceKind, Stage,
@@ -37,14 +38,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         .try_for_each(|&stage| priority(config, stage))
 }
 
-fn clip_rules(source: &SourceConfig) -> [Rule; 5] {
+fn clip_rules(source: &SourceConfig) -> [Rule; 4] {
     let patience = source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0;
     [
-        (
-            "source.frames",
-            source.frames != Some(0),
-            "must be at least 1",
-        ),
         (
             "source.raw_width",
             source.raw_width.is_none_or(dimension),
@@ -143,13 +139,22 @@ fn raw(config: &Config) -> Result<(), Problem> {
         ("source.raw_width", source.raw_width.is_some()),
         ("source.raw_height", source.raw_height.is_some()),
     ];
-    let missing: Vec<_> = given.iter().filter(|g| !g.1).map(|g| g.0).collect();
+    let missing = given.iter().filter(|g| !g.1);
+    let missing: Vec<_> = missing.map(|g| with_flag(g.0)).collect();
     match given.iter().find(|g| g.1) {
         Some(&(key, _)) if source.kind == SourceKind::Clip && !missing.is_empty() => Err(Problem {
             key,
             reason: format!("a raw clip needs {} as well", missing.join(" and ")),
         }),
         _ => Ok(()),
+    }
+}
+
+/// A key with the flag that sets it, too.
+fn with_flag(key: &str) -> String {
+    match Key::named(key) {
+        Some(Key { flag, .. }) => format!("{key} (--{flag})"),
+        None => key.to_owned(),
     }
 }
 

@@ -264,6 +264,10 @@ pub enum OutputTo {
     Datagram(PathBuf),
 }
 
+/// Bytes of a socket's path that the kernel has room for (`sun_path` of unix(7),
+/// less the zero at its end).
+const LONGEST_SOCKET: usize = 107;
+
 impl Setting for OutputTo {
     fn hint() -> Option<&'static str> {
         Some("none|stdout|PATH|unixgram:PATH")
@@ -275,10 +279,14 @@ impl Setting for OutputTo {
             Some("" | "unixgram:") | None => {
                 Err(value.is_not("none, stdout, a path or unixgram:PATH"))
             }
-            Some(text) => Ok(match text.strip_prefix("unixgram:") {
-                Some(socket) => Self::Datagram(socket.into()),
-                None => Self::File(text.into()),
-            }),
+            Some(text) => match text.strip_prefix("unixgram:") {
+                Some(socket) if socket.len() > LONGEST_SOCKET => Err(format!(
+                    "the path of a socket has at most {LONGEST_SOCKET} bytes, not {}",
+                    socket.len()
+                )),
+                Some(socket) => Ok(Self::Datagram(socket.into())),
+                None => Ok(Self::File(text.into())),
+            },
         }
     }
     fn show(&self) -> Option<String> {

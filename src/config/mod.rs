@@ -49,6 +49,7 @@ use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
 use crate::power;
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Everything that a run can be told.
@@ -88,7 +89,7 @@ pub struct SourceConfig {
     /// Start over at the end (`loop`).
     pub repeat: bool,
     /// Most captured frames.
-    pub frames: Option<u64>,
+    pub frames: Option<NonZeroU64>,
     /// How fast frames are taken.
     pub pace: Pace,
     /// What happens to frames while infer is busy.

@@ -20,6 +20,7 @@ use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,7 +120,7 @@ impl Pipeline<Sink> {
             .timer_slack_ns(config.rt.timer_slack_ns)
             .prefault_heap(usize::try_from(config.rt.prefault_heap_mib).unwrap_or(0) << 20)
             .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
-            .frames(config.source.frames)
+            .frames(config.source.frames.map(NonZeroU64::get))
             .sample(config.source.sample)
             .speculate(settings.speculate)
             .watchdog_ns(watchdog_ns)

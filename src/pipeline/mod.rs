@@ -7,8 +7,8 @@
 //!
 //! Guarantees: every captured frame ends as exactly one of result or dropped
 //! with a counted reason; after warm-up no thread allocates, takes a lock or
-//! faults for a frame (the inside of the engine's run is the engine's own matter); a raised
-//! [`Stop`] drains what is under way and ends the run; a stage that makes no
+//! faults for a frame (the native engine included; what tract does inside a run is
+//! its own matter); a raised [`Stop`] drains what is under way and ends the run; a stage that makes no
 //! progress for longer than the watchdog's time ends the run with its name, and
 //! what had been achieved until then is in [`Ended`].
 //!

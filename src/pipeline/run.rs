@@ -97,6 +97,9 @@ pub struct Finished<S> {
     pub source_gaps: BTreeMap<&'static str, u64>,
     /// Parts of the source that could not be read.
     pub damage: Damage,
+    /// The source came to its end: neither a limit of frames nor a request to stop
+    /// ended the run, so the last clip was seen whole.
+    pub source_ended: bool,
     /// The first engine failure, and how many frames were lost to such.
     pub engine_failures: (Option<EngineError>, u64),
     /// Sentences for the user: what was asked for and could not be had.
@@ -116,6 +119,9 @@ pub struct Ended<S> {
     pub source_gaps: BTreeMap<&'static str, u64>,
     /// Parts of the source that could not be read.
     pub damage: Damage,
+    /// The source came to its end: neither a limit of frames nor a request to stop
+    /// ended the run, so the last clip was seen whole.
+    pub source_ended: bool,
     /// The first engine failure, and how many frames were lost to such.
     pub engine_failures: (Option<EngineError>, u64),
     /// What became of changes of clocks, where they were followed.
@@ -140,6 +146,7 @@ impl<S> Ended<S> {
             drops: self.drops,
             source_gaps: self.source_gaps,
             damage: self.damage,
+            source_ended: self.source_ended,
             engine_failures: self.engine_failures,
             notices: self.notices,
         })

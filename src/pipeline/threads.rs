@@ -43,6 +43,7 @@ pub(super) struct Part<S> {
 pub(super) struct SourcePart {
     pub gaps: BTreeMap<&'static str, u64>,
     pub damage: Damage,
+    pub ended: bool,
 }
 
 impl<S> Default for Part<S> {
@@ -169,6 +170,7 @@ fn assemble<S>(parts: Vec<Part<S>>, failure: Option<PipelineError>, options: &Op
         drops: options.drops.clone(),
         source_gaps: source.gaps,
         damage: source.damage,
+        source_ended: source.ended,
         engine_failures: whole.engine_failures.unwrap_or_default(),
         dvfs: None,
         notices: options.notices.said(),
@@ -229,6 +231,7 @@ fn prepare<S: ResultSink + 'static>(
         frames: 0,
         samples: 0,
         damage: Damage::default(),
+        ended: false,
         notices,
         clip: 0,
         slow_said_ns: None,

@@ -24,3 +24,8 @@ pub use output::Output;
 pub use report::{OutputEnd, Report};
 pub use result::{ExitRecord, FrameResult, MAX_EXITS};
 pub use summary::Summary;
+
+/// `n` things in words: `1 whole frame`, `2 whole frames`.
+pub(crate) fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

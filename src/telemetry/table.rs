@@ -70,9 +70,10 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
     row(
         "frames",
         format!(
-            "{} captured, {} results, {} dropped",
+            "{} captured, {} result{}, {} dropped",
             grouped(summary.frames.captured),
             grouped(summary.frames.results),
+            if summary.frames.results == 1 { "" } else { "s" },
             grouped(summary.dropped())
         ),
     );
@@ -268,6 +269,7 @@ mod tests {
             totals.record(&result);
             drops.capture();
         }
+        totals.end_clip();
         Report {
             totals,
             drops: Arc::new(drops),
