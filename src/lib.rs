@@ -31,6 +31,8 @@ pub mod pipeline;
 #[cfg(not(loom))]
 pub mod plan;
 #[cfg(not(loom))]
+pub mod power;
+#[cfg(not(loom))]
 pub mod profile;
 #[cfg(not(loom))]
 pub mod rt;

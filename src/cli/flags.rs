@@ -93,6 +93,7 @@ fn heading(key: &Key) -> &'static str {
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
         "clocks" => "Clocks",
+        "power" => "Energy",
         "sink" => "Output",
         "rt" => "Real time",
         _ => "Threads",

@@ -124,6 +124,11 @@ impl RunArgs {
             DONE => troubles.max(if lost > 0 { FAILED } else { DONE }),
             _ => code,
         };
+        let energy = &report.energy;
+        energy
+            .notices
+            .iter()
+            .for_each(|notice| complain(NAME, notice));
         deliver(&config, &report, code, &stop)
     }
 }

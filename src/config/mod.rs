@@ -36,8 +36,8 @@ mod value;
 
 pub use camera::{DeviceName, Formats};
 pub use choices::{
-    Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode,
-    Threads,
+    BoardName, Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, Rails, SourceKind,
+    StatusMode, Threads,
 };
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
@@ -46,6 +46,7 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
+use crate::power;
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,8 @@ pub struct Config {
     pub stage: StageConfigs,
     /// Clocks.
     pub clocks: ClocksConfig,
+    /// Energy.
+    pub power: PowerConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -348,6 +351,19 @@ impl Default for ClocksConfig {
             sysfs_root: "/".into(),
         }
     }
+}
+
+/// `[power]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PowerConfig {
+    /// What measures energy.
+    pub sensor: power::Choice,
+    /// The board; unset: as the device tree says.
+    pub board: Option<BoardName>,
+    /// The rails that add up; unset: the board's.
+    pub rails: Option<Rails>,
+    /// Hold lines back for their frames' energy; unset: except for live sources.
+    pub per_frame: Option<bool>,
 }
 
 /// `[sink]`

@@ -27,6 +27,7 @@
 
 mod bundle;
 mod camera;
+mod clocks;
 mod cores;
 mod engine;
 mod host;
@@ -63,6 +64,9 @@ pub const ROWS: &[Row] = &[
     idle::states,
     idle::latency,
     camera::camera,
+    clocks::cpu,
+    clocks::gpu,
+    clocks::emc,
     engine::cpu,
     engine::tensorrt,
     engine::onnxruntime,

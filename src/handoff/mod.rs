@@ -12,7 +12,7 @@ pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
 pub mod predict;
-mod ring;
+pub(crate) mod ring;
 pub mod strategy;
 pub mod wait;
 mod wake;

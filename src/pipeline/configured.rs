@@ -1,7 +1,7 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
 use super::targets::{self, Overwrites};
-use super::{OnError, Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
+use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::auto::AutoEngine;
@@ -9,6 +9,7 @@ use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
 use crate::gates::{Gates, GatesError};
+use crate::power::{PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
@@ -37,6 +38,9 @@ pub enum SetupError {
     /// The generator is asked for what it cannot do.
     #[error(transparent)]
     Camera(#[from] CameraError),
+    /// Energy is asked for and cannot be measured.
+    #[error(transparent)]
+    Power(#[from] PowerError),
     /// A file has two uses.
     #[error(transparent)]
     Overwrites(#[from] Overwrites),
@@ -82,6 +86,9 @@ impl Pipeline<Sink> {
         let (source, mut notices) = source(config, &bundle, stop)?;
         let (engine, more) = engine(config.engine.kind, &bundle);
         notices.extend(more);
+        let live = source.info().live || config.source.policy == Policy::Newest;
+        let (energy, unreadable) = energy(config, live)?;
+        notices.extend(unreadable);
         let drops: Arc<DropCounters> = Arc::default();
         let sink = Sink::new(SinkSetup {
             labels: bundle.manifest().labels.clone(),
@@ -90,6 +97,7 @@ impl Pipeline<Sink> {
             outputs: outputs(config, stop)?,
             status: status(config),
             endless: config.source.kind != SourceKind::Clip,
+            energy,
         });
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
@@ -238,6 +246,27 @@ fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
 fn nanoseconds(seconds: f64) -> u64 {
     let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX);
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The sensor that the configuration asks for, started, and sentences about those
+/// that cannot be read.
+fn energy(config: &Config, live: bool) -> Result<(Option<RunEnergy>, Vec<String>), SetupError> {
+    let settings = &config.power;
+    let wish = Wish {
+        choice: settings.sensor,
+        board: settings.board.map(|board| board.0.to_owned()),
+        rails: settings
+            .rails
+            .clone()
+            .map_or_else(Vec::new, |rails| rails.0),
+    };
+    let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
+    let sampler = selected.sensor.map(Sampler::start).transpose()?;
+    let per_frame = settings.per_frame.unwrap_or(!live);
+    Ok((
+        sampler.map(|s| RunEnergy::new(s, per_frame)),
+        selected.notices,
+    ))
 }
 
 fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupError> {

@@ -42,6 +42,7 @@
 
 mod capture;
 mod configured;
+mod energy;
 mod gate;
 mod host;
 mod infer;
@@ -63,6 +64,7 @@ pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
 pub use configured::SetupError;
+pub use energy::RunEnergy;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
 pub use sink::{Sink, SinkSetup, SinkWatch};

@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod drops;
+pub mod energy;
 mod fifo;
 pub mod line;
 pub mod output;
@@ -16,6 +17,7 @@ pub(crate) mod testing;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};
+pub use energy::{EnergyEnd, EnergySummary};
 pub use output::Output;
 pub use report::{OutputEnd, Report};
 pub use result::{ExitRecord, FrameResult, MAX_EXITS};

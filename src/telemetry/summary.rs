@@ -1,7 +1,7 @@
 //! The summary of a run, `e4.summary/1`, and its file.
 
 use super::fifo::{self, is_fifo};
-use super::{Aggregate, DropCounters, DropReason};
+use super::{Aggregate, DropCounters, DropReason, EnergySummary};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct Summary {
     /// worked on the frame.
     pub overhead_us: Percentiles,
     /// Energy of the run, where it is measured.
-    pub energy: Option<serde_json::Value>,
+    pub energy: Option<EnergySummary>,
 }
 
 /// Captured frames = results + all dropped.

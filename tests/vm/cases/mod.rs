@@ -6,6 +6,7 @@ mod clocks;
 mod doctor;
 mod guard;
 mod pipeline;
+mod power;
 mod real_time;
 mod selftest;
 mod vivid;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         clocks::CASES,
         guard::CASES,
         pipeline::CASES,
+        power::CASES,
         real_time::CASES,
         doctor::CASES,
         selftest::CASES,
