@@ -385,6 +385,17 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_has_at_most_twelve_parameters() {
+        let board: toml::Table = toml::from_str(FILES[0]).unwrap();
+        let fields = |table: &toml::Value| table.as_table().map_or(1, toml::Table::len);
+        for name in ["cpu", "gpu", "emc"] {
+            let own = fields(&board[name]["change"]) + fields(&board[name]["power"]);
+            let shared = fields(&board["timing"]).div_ceil(3);
+            assert!(own + shared <= 12, "{name}: {own} + {shared}");
+        }
+    }
+
+    #[test]
     fn modes_are_within_the_tables() {
         for board in boards() {
             for mode in &board.modes {

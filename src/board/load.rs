@@ -121,3 +121,50 @@ impl SegmentLoad {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::boards;
+    use crate::plan::Axis;
+
+    fn shipped() -> Vec<SegmentLoad> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/engines/mobilenetv2-e5");
+        loads(&Bundle::open(folder).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_bundle_has_a_load_a_segment() {
+        let loads = shipped();
+        assert_eq!(loads.len(), 5);
+        for load in &loads {
+            assert!(load.macs > 1e6 && load.head_macs > 1e5 && load.bytes > 1e5);
+        }
+    }
+
+    #[test]
+    fn every_clock_matters_somewhere_and_the_highest_is_not_the_cheapest() {
+        for board in boards() {
+            let highest = board.highest();
+            let energy = |point| {
+                let all = shipped();
+                all.iter()
+                    .map(|load| board.cost(load, point)[1])
+                    .sum::<f64>()
+            };
+            let best = board
+                .points()
+                .into_iter()
+                .map(energy)
+                .fold(f64::INFINITY, f64::min);
+            assert!(best < 0.95 * energy(highest), "{}", board.name);
+            for axis in Axis::ALL {
+                let mut khz = highest.khz();
+                khz[axis.index()] = board.levels(axis)[0];
+                let slow = crate::plan::ClockPoint::new(khz);
+                let longer = board.cost(&shipped()[0], slow)[0];
+                assert!(longer > board.cost(&shipped()[0], highest)[0], "{axis:?}");
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 use super::description::{Change, Description};
 use super::load::SegmentLoad;
+use crate::engine::bundle::Bundle;
 use crate::plan::cost::{Cost, CostTable, FORMAT, Head, Row, Source};
 use crate::plan::planner::{Costs, CostsError};
 use crate::plan::{Axis, ClockPoint};
@@ -21,6 +22,17 @@ pub struct Of {
     pub bundle: String,
     /// Its digest.
     pub sha256: String,
+}
+
+impl Of {
+    /// Of a bundle.
+    #[must_use]
+    pub fn bundle(bundle: &Bundle) -> Self {
+        Self {
+            bundle: bundle.manifest().name.clone(),
+            sha256: bundle.digest().to_owned(),
+        }
+    }
 }
 
 impl Description {
@@ -83,7 +95,7 @@ impl Description {
         CostTable::new(head, rows.map(row).collect()).map_err(|(_, what)| what)
     }
 
-    /// How long a change between two points takes, s (the slowest domain's median),
+    /// How long a change between two points takes at most, s (the slowest domain),
     /// and its energy, J: the domains that stand still draw idle power meanwhile.
     #[must_use]
     pub fn change(&self, from: ClockPoint, to: ClockPoint) -> [f64; 2] {
@@ -92,12 +104,26 @@ impl Description {
         for axis in Axis::ALL {
             let (from, to) = (from.khz()[axis.index()], to.khz()[axis.index()]);
             if from != to {
-                longest_ms = longest_ms.max(self.change_ms(axis, from, to));
-                stall_ms += self.domain(axis).change.stall_ms;
+                let change = &self.domain(axis).change;
+                longest_ms = longest_ms.max(self.change_ms(axis, from, to) * (1.0 + change.jitter));
+                stall_ms += change.stall_ms;
             }
         }
         let idle_w = self.idle_w(from).max(self.idle_w(to));
         [longest_ms * 1e-3, stall_ms * 1e-3 * idle_w]
+    }
+
+    /// Median and 90th percentile of an axis's changes, ms, upwards or downwards, over
+    /// all levels: what `e4 profile --transitions` would find.
+    #[must_use]
+    pub fn change_spread_ms(&self, axis: Axis, up: bool) -> [f64; 2] {
+        let change = &self.domain(axis).change;
+        let (median, slow) = match up {
+            true => (change.up_ms, change.up_ms.max(change.from_low_ms)),
+            false => (change.down_ms, change.down_ms),
+        };
+        // The jitter is uniform: its 90th percentile is 0.8 of its half width.
+        [median, slow * (1.0 + 0.8 * change.jitter)]
     }
 
     /// Median time of one domain's change, ms.

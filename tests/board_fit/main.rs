@@ -129,9 +129,9 @@ fn clock_levels_that_the_fit_never_saw_are_within_the_promise() {
     }
 }
 
-/// Ten points of a grid: near both ends and the middle of each axis.
-fn ten(samples: &[Sample]) -> Vec<Sample> {
-    let mut sorted: Vec<Sample> = samples.to_vec();
+/// Ten points of a grid, near both ends and the middle of each axis, and the rest.
+fn ten(samples: &[Sample]) -> (Vec<Sample>, Vec<Sample>) {
+    let mut rest: Vec<Sample> = samples.to_vec();
     let extent = |axis: usize| {
         let all = || samples.iter().map(|s| s.u[axis]);
         (
@@ -158,10 +158,11 @@ fn ten(samples: &[Sample]) -> Vec<Sample> {
     };
     let nearest = |target: [f64; 3]| {
         let order = |a: &Sample, b: &Sample| far(a, target).total_cmp(&far(b, target));
-        let at = (0..sorted.len()).min_by(|a, b| order(&sorted[*a], &sorted[*b]));
-        sorted.swap_remove(at.expect("a grid has more than ten points"))
+        let at = (0..rest.len()).min_by(|a, b| order(&rest[*a], &rest[*b]));
+        rest.swap_remove(at.expect("a grid has more than ten points"))
     };
-    targets.map(nearest).to_vec()
+    let ten = targets.map(nearest).to_vec();
+    (ten, rest)
 }
 
 #[test]
@@ -172,11 +173,20 @@ fn a_board_known_from_one_workload_serves_another_after_ten_points() {
         for (from, known) in grids.iter().enumerate() {
             let (board, loads) = fit(&[thinned(known, 300)]);
             for (to, other) in grids.iter().enumerate().filter(|(to, _)| *to != from) {
-                let load = fit_load(&board, &ten(other), &loads[0]);
-                let errors = errors(&board, &load, other);
+                let (ten, rest) = ten(other);
+                let load = fit_load(&board, &ten, &loads[0]);
+                let errors = errors(&board, &load, &rest);
                 let [from, to] = [from, to].map(|k| workloads[k]);
                 println!("transfer, {name} {from} -> {to}: {errors}");
-                assert!(errors.0.iter().flatten().all(|e| e.is_finite()));
+                let [latency, energy] = errors.0;
+                // What was measured, and a little room; the TX2's grids were made with
+                // different systems and sensors.
+                let bound = if name == "tx2" {
+                    [6.0, 12.0]
+                } else {
+                    [6.0, 5.0]
+                };
+                assert!(latency[0] <= bound[0] && energy[0] <= bound[1], "{errors}");
             }
         }
     }

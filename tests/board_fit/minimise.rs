@@ -112,9 +112,9 @@ fn solve(mut rows: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
         }
         for r in k + 1..n {
             let factor = rows[r][k] / rows[k][k];
-            for c in k..n {
-                rows[r][c] -= factor * rows[k][c];
-            }
+            let (above, below) = rows.split_at_mut(r);
+            let columns = below[0][k..].iter_mut().zip(&above[k][k..]);
+            columns.for_each(|(low, high)| *low -= factor * high);
             right[r] -= factor * right[k];
         }
     }
