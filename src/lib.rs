@@ -11,6 +11,8 @@
 //! test --release --lib loom_`.
 
 #[cfg(not(loom))]
+pub mod board;
+#[cfg(not(loom))]
 pub mod cli;
 #[cfg(not(loom))]
 pub mod clocks;

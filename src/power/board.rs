@@ -1,50 +1,17 @@
-//! Boards whose rails are known: an embedded table (`boards.toml`).
+//! Which rails of a known board add up to the whole: from its description.
 
 use super::error::PowerError;
 use super::files::Root;
-use serde::Deserialize;
-use std::sync::LazyLock;
-
-/// A board and the rails that add up to it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Board {
-    /// Name, as `--board` takes it.
-    pub name: String,
-    /// Parts of the device tree's `compatible` strings that only this board has.
-    pub compatible: Vec<String>,
-    /// Parts of the device tree's `model`.
-    pub model: Vec<String>,
-    /// Labels of the rails that add up to the whole board.
-    pub rails: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Table {
-    board: Vec<Board>,
-}
-
-/// Every known board. Empty only if the embedded table were broken, which a test
-/// rules out.
-#[must_use]
-pub fn boards() -> &'static [Board] {
-    static BOARDS: LazyLock<Vec<Board>> = LazyLock::new(|| {
-        let table: Result<Table, _> = toml::from_str(include_str!("boards.toml"));
-        table.map(|table| table.board).unwrap_or_default()
-    });
-    &BOARDS
-}
+pub use crate::board::{Description as Board, boards};
 
 /// The board that is called `name`.
 ///
 /// # Errors
 /// When nobody knows it.
 pub(super) fn named(name: &str) -> Result<&'static Board, PowerError> {
-    let known = || boards().iter().map(|board| board.name.as_str());
-    let found = boards().iter().find(|board| board.name == name);
-    found.ok_or_else(|| PowerError::NoBoard {
-        name: name.to_owned(),
-        known: known().collect::<Vec<_>>().join(", "),
+    crate::board::named(name).map_err(|unknown| PowerError::NoBoard {
+        name: unknown.name,
+        known: unknown.known,
     })
 }
 
@@ -53,15 +20,8 @@ pub(super) fn named(name: &str) -> Result<&'static Board, PowerError> {
 #[must_use]
 pub fn detect(root: &Root) -> Option<&'static Board> {
     let read = |file| root.text(&format!("proc/device-tree/{file}"));
-    let (compatible, model) = (read("compatible"), read("model"));
-    let holds = |text: &Option<String>, parts: &[String]| {
-        let text = text.as_deref().unwrap_or_default();
-        parts.iter().any(|part| text.contains(part.as_str()))
-    };
-    boards()
-        .iter()
-        .find(|board| holds(&compatible, &board.compatible))
-        .or_else(|| boards().iter().find(|b| holds(&model, &b.model)))
+    let text = |file| read(file).unwrap_or_default();
+    crate::board::detect(&text("compatible"), &text("model"))
 }
 
 #[cfg(test)]
