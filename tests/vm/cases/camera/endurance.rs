@@ -75,6 +75,8 @@ fn streams(time: Duration) -> Outcome {
 }
 
 fn start(vivid: &Vivid) -> Result<Child> {
+    // Another case's lines are no sign that this run is under way.
+    let _ = fs::remove_file(LINES);
     let node = vivid.node.to_string_lossy();
     let child = e4(&["run", "--source", "camera", "--device", &node])
         .args(["--camera-formats", "yuyv", "--camera-fps", "60"])
