@@ -125,9 +125,9 @@ mod tests {
         fn a_change_is_found_within_a_few_passes(
             seed in any::<u64>(),
             late_us in 0_u64..20_000,
-            ratio in 1.3_f64..4.0,
+            ratio in 1.5_f64..4.0,
             up in any::<bool>(),
-            noise in 0.0_f64..0.1,
+            noise in 0.0_f64..0.05,
         ) {
             let (old, new) = if up { (20_000.0 * ratio, 20_000.0) } else { (20_000.0, 20_000.0 * ratio) };
             let at = WRITTEN + late_us * 1000;
