@@ -3,6 +3,7 @@
 use super::axis::{Axis, Pending, UNKNOWN};
 use super::board::{Board, State};
 use super::counters::{Counters, Trouble};
+use super::held::{khz, shown};
 use super::leads::{Leads, Way};
 use super::plan::StagePlan;
 use super::window::Window;
@@ -16,7 +17,7 @@ pub(super) const SLACK_NS: u64 = 30_000;
 /// How often caps are looked at.
 const CAPS_EVERY_NS: u64 = 100_000_000;
 /// How long a refused wish, or a cap that nothing explains, is let be.
-const QUIET_NS: u64 = 1_000_000_000;
+pub(super) const QUIET_NS: u64 = 1_000_000_000;
 /// A change that is not in effect by then will not come.
 const PATIENCE_NS: u64 = 200_000_000;
 /// A change that is looked at closely is looked at in steps of so small a part.
@@ -425,90 +426,11 @@ impl Controller {
         }
     }
 
-    /// Back to the last point that was taken, once; then nothing for a while.
-    fn fall_back(&mut self, axis: usize, at_ns: u64, board: &mut dyn Board) {
-        let good = self.axes[axis].good;
-        if good != UNKNOWN {
-            // What becomes of it shows in the clock that is read.
-            let _ = board.set(axis, usize::from(good), at_ns);
-        }
-        let state = &mut self.axes[axis];
-        state.asked = good;
-        state.level = shown(axis, board).unwrap_or(good);
-        state.verified = false;
-        state.quiet_until_ns = at_ns.saturating_add(QUIET_NS);
-    }
-
-    /// The clock is held at `level`.
-    fn clamp(
-        &mut self,
-        axis: usize,
-        level: u16,
-        by: crate::clocks::Limiter,
-        at_ns: u64,
-        board: &mut dyn Board,
-    ) {
-        self.counters.clamped.add();
-        let measured = board.read(axis).is_some_and(|(_, measured)| measured);
-        let state = &mut self.axes[axis];
-        state.pending = None;
-        (state.level, state.verified) = (level, measured);
-        state.cap_until_ns = at_ns.saturating_add(QUIET_NS);
-        if level < state.asked {
-            state.cap = level.min(state.cap);
-        } else {
-            // Held up, or not to be read: asking again at once would not help.
-            state.quiet_until_ns = at_ns.saturating_add(QUIET_NS);
-        }
-        self.plan.forget_points();
-        let khz = khz(axis, level, board);
-        self.say(Trouble::Clamped { axis, khz, by });
-    }
-
-    /// Looks what others allow, and whether they hold down what is in effect.
-    fn look_at_cap(&mut self, axis: usize, now_ns: u64, board: &mut dyn Board) {
-        if !self.present[axis] {
-            return;
-        }
-        let allowed = u16::try_from(board.allowed(axis)).unwrap_or(UNKNOWN);
-        let idle = self.axes[axis].pending.is_none() && self.axes[axis].level != UNKNOWN;
-        if idle && now_ns >= self.axes[axis].quiet_until_ns {
-            match board.check(axis, now_ns).state {
-                State::Clamped { level, by } => {
-                    let level = u16::try_from(level).unwrap_or(UNKNOWN);
-                    if level != self.axes[axis].level {
-                        self.clamp(axis, level, by, now_ns, board);
-                    } else {
-                        self.axes[axis].cap_until_ns = now_ns.saturating_add(QUIET_NS);
-                    }
-                }
-                State::Refused(why) => {
-                    self.counters.refused.add();
-                    let khz = khz(axis, self.axes[axis].asked, board);
-                    self.say(Trouble::Refused { axis, khz, why });
-                    self.axes[axis].quiet_until_ns = now_ns.saturating_add(QUIET_NS);
-                }
-                State::InEffect | State::Pending | State::Unverified => {}
-            }
-        }
-        let state = &mut self.axes[axis];
-        let cap = match now_ns < state.cap_until_ns {
-            true => allowed.min(state.cap),
-            false => allowed,
-        };
-        if cap != state.cap {
-            state.cap = cap;
-            state.settled = false;
-            self.plan.forget_points();
-        }
-        self.show(axis, board);
-    }
-
-    fn say(&mut self, trouble: Trouble) {
+    pub(super) fn say(&mut self, trouble: Trouble) {
         self.trouble.get_or_insert(trouble);
     }
 
-    fn show(&self, axis: usize, board: &dyn Board) {
+    pub(super) fn show(&self, axis: usize, board: &dyn Board) {
         let state = &self.axes[axis];
         let clock = |level: u16| board.levels(axis).get(usize::from(level)).copied();
         let in_effect = state.verified.then(|| clock(state.level)).flatten();
@@ -522,16 +444,4 @@ impl Controller {
             .map(|k| self.plan.rough_time(self.belief, k).map(|t: Spread| t.mid))
             .try_fold(0_u64, |sum, ns| Some(sum.saturating_add(ns?)))
     }
-}
-
-fn khz(axis: usize, level: u16, board: &dyn Board) -> u32 {
-    let levels = board.levels(axis);
-    levels.get(usize::from(level)).copied().unwrap_or(0)
-}
-
-/// The level that is read.
-fn shown(axis: usize, board: &mut dyn Board) -> Option<u16> {
-    let (khz, _) = board.read(axis)?;
-    let level = board.levels(axis).partition_point(|&l| l <= khz);
-    u16::try_from(level.saturating_sub(1)).ok()
 }

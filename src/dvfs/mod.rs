@@ -32,6 +32,7 @@ mod axis;
 mod board;
 mod controller;
 mod counters;
+mod held;
 mod leads;
 mod plan;
 mod real;

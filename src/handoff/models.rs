@@ -377,10 +377,10 @@ fn loom_an_event_for_a_follower_that_went_comes_back() {
         let (infer, own) = (waiter(), waiter());
         let (mut tx, port, follower) = follow::<u8, u8>(1, &infer, &own);
         let gone = thread::spawn(move || drop(follower));
-        let first = tx.try_send(1);
+        // It may still find room.
+        let _ = tx.try_send(1);
         gone.join().unwrap();
         assert!(port.is_closed());
         assert_eq!(tx.try_send(2), Err(2));
-        drop(first);
     });
 }
