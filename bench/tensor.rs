@@ -6,7 +6,7 @@ use crate::table::{Row, median};
 use anyhow::anyhow;
 use e4::engine::bundle::{Fit, InputSpec};
 use e4::monotonic::now_ns;
-use e4::tensor::convert::{Converter, Isa, Sampling, Steps};
+use e4::tensor::convert::{Converter, Isa, Resize, Steps};
 use e4::tensor::{Frame, FrameMeta, PixelFormat};
 use std::hint::black_box;
 
@@ -99,7 +99,7 @@ fn candidates(case: Case) -> Vec<Candidate<'static>> {
         black_box(&copy);
         Ok(())
     })];
-    let converter = |isa, sampling| Converter::new(&input()).sampling(sampling).with_isa(isa);
+    let converter = |isa, resize| Converter::new(&input()).resize(resize).with_isa(isa);
     let len = 3 * 224 * 224;
     for isa in Isa::ALL {
         let target = match isa {
@@ -108,7 +108,7 @@ fn candidates(case: Case) -> Vec<Candidate<'static>> {
             Isa::Portable => targets[2],
             Isa::Neon => None,
         };
-        if let Some(mut converter) = converter(isa, Sampling::Triangle) {
+        if let Some(mut converter) = converter(isa, Resize::Triangle) {
             let mut tensor = vec![0.0; len];
             let name = format!("{what}, {isa:?}");
             all.push(Candidate::new(name, target, move |frame| {
@@ -117,8 +117,8 @@ fn candidates(case: Case) -> Vec<Candidate<'static>> {
         }
     }
     let best = Converter::new(&input());
-    for (name, sampling) in [("area", Sampling::Area), ("bilinear", Sampling::Bilinear)] {
-        let (mut converter, mut tensor) = (best.clone().sampling(sampling), vec![0.0; len]);
+    for (name, resize) in [("area", Resize::Area), ("bilinear", Resize::Bilinear)] {
+        let (mut converter, mut tensor) = (best.clone().resize(resize), vec![0.0; len]);
         let name = format!("{what}, {name}");
         all.push(Candidate::new(name, None, move |frame| {
             Ok(converter.convert(frame, &mut tensor)?)

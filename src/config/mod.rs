@@ -48,6 +48,7 @@ use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
+use crate::tensor::convert::Resize;
 use std::path::{Path, PathBuf};
 
 /// Everything that a run can be told.
@@ -243,6 +244,8 @@ pub struct PipelineConfig {
     pub wait: WaitStrategy,
     /// Start the next segment before the verdict.
     pub speculate: bool,
+    /// How frames are shrunk to the network's input.
+    pub resize: Resize,
     /// Milliseconds until a stage counts as stalled; 0: never.
     pub watchdog_ms: u32,
     /// What to do about what the host refuses.
@@ -259,6 +262,7 @@ impl Default for PipelineConfig {
             slots: 6,
             wait: WaitStrategy::default(),
             speculate: true,
+            resize: Resize::default(),
             watchdog_ms: 10_000,
             on_error: OnError::default(),
             lock_memory: None,

@@ -108,6 +108,7 @@ impl Pipeline<Sink> {
             .frames(config.source.frames)
             .sample(config.source.sample)
             .speculate(settings.speculate)
+            .resize(settings.resize)
             .watchdog_ns(watchdog_ns)
             .drop_counters(drops);
         Ok((pipeline, notices))

@@ -13,6 +13,7 @@ use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::{DropCounters, FrameResult};
+use crate::tensor::convert::Resize;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub(super) struct Options {
     pub(super) frames: Option<u64>,
     pub(super) sample: bool,
     pub(super) speculate: bool,
+    pub(super) resize: Resize,
     pub(super) watchdog_ns: u64,
     pub(super) drops: Arc<DropCounters>,
     pub(super) notices: Notices,
@@ -200,6 +202,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             frames: None,
             sample: true,
             speculate: true,
+            resize: Resize::default(),
             watchdog_ns: 10_000_000_000,
             drops: Arc::default(),
             notices: Notices::default(),
@@ -296,6 +299,13 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     #[must_use]
     pub fn speculate(mut self, speculate: bool) -> Self {
         self.options.speculate = speculate;
+        self
+    }
+
+    /// How frames are shrunk to the network's input.
+    #[must_use]
+    pub fn resize(mut self, resize: Resize) -> Self {
+        self.options.resize = resize;
         self
     }
 

@@ -298,7 +298,7 @@ fn prepare<S: ResultSink + 'static>(
     let infer = Infer::new(
         engine,
         &bundle,
-        options.speculate,
+        (options.speculate, options.resize),
         judge,
         drops.clone(),
         beat,

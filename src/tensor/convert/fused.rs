@@ -178,9 +178,9 @@ impl Surface {
         let words = &self.words(odd)[..words];
         let [first, second, third] = planes.each_mut().map(Vec::as_mut_slice);
         if mixed == 2 {
-            kernels.part_two(words, [second, third]);
+            kernels.halve(words, [second, third]);
         } else {
-            kernels.part_three(words, [first, second, third]);
+            kernels.third(words, [first, second, third]);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! converted.
 
 use super::super::{FrameMeta, PixelFormat, Rows};
-use super::Sampling;
+use super::Resize;
 use super::exact::Exact;
 use super::fused::Fused;
 use super::kernels::{Element, Kernels, Mix};
@@ -27,12 +27,12 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    pub(super) fn new(meta: &FrameMeta, input: &InputSpec, sampling: Sampling) -> Self {
+    pub(super) fn new(meta: &FrameMeta, input: &InputSpec, resize: Resize) -> Self {
         let (columns, lines) = source(input, meta);
         let size = (meta.width as usize, meta.height as usize);
         let (surfaces, components) = layout(meta.format, size.0, size.1);
         let taps = |(start, length): (f64, f64), scale: f64, samples, outputs| {
-            Taps::new((start * scale, length * scale), samples, outputs, sampling)
+            Taps::new((start * scale, length * scale), samples, outputs, resize)
         };
         let component = |c: Component| (c, taps(columns, c.scale, c.samples, input.width));
         let components: Vec<_> = components.into_iter().map(component).collect();
@@ -69,10 +69,10 @@ impl Plan {
     pub(super) fn new(
         meta: &FrameMeta,
         input: &InputSpec,
-        sampling: Sampling,
+        resize: Resize,
         kernels: Option<Kernels>,
     ) -> Self {
-        let geometry = Geometry::new(meta, input, sampling);
+        let geometry = Geometry::new(meta, input, resize);
         let fused = kernels.and_then(|kernels| Fused::new(meta, &geometry, kernels));
         Self {
             frame: (meta.format, meta.width, meta.height),

@@ -1,9 +1,9 @@
 //! Filter weights of one axis: which samples make an output, and how much.
 
-use super::Sampling;
+use super::Resize;
 use std::ops::Range;
 
-impl Sampling {
+impl Resize {
     /// How far from an output's centre samples count, in samples, where an
     /// output is `shrink` samples wide, at least 1.
     fn support(self, shrink: f64) -> f64 {
@@ -45,14 +45,14 @@ impl Taps {
         (start, length): (f64, f64),
         samples: usize,
         outputs: usize,
-        sampling: Sampling,
+        resize: Resize,
     ) -> Self {
         // Spans are computed; a hair of rounding must not reach for a sample.
         let low = floor(start + 1e-6).min(samples - 1);
         let high = (floor(start + length - 1e-6) + 1).clamp(low + 1, samples);
         let scale = length / float(outputs);
         let shrink = scale.max(1.0);
-        let support = sampling.support(shrink);
+        let support = resize.support(shrink);
         let centre = |output: usize| start + (float(output) + 0.5) * scale;
         let first = |output: usize| floor(centre(output) - support - 0.5).clamp(low, high - 1);
         let reach = floor(2.0 * support).saturating_add(3);
@@ -63,7 +63,7 @@ impl Taps {
         for (output, start) in starts.iter().enumerate() {
             for (k, weight) in used.iter_mut().enumerate() {
                 let away = (float(start + k) + 0.5 - centre(output)).abs();
-                *weight = sampling.weight(away, shrink);
+                *weight = resize.weight(away, shrink);
             }
             let sum: f64 = used.iter().sum();
             for (k, weight) in used.iter().enumerate() {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_same_size_is_the_identity() {
-        let taps = Taps::new((0.0, 7.0), 7, 7, Sampling::Triangle);
+        let taps = Taps::new((0.0, 7.0), 7, 7, Resize::Triangle);
         for output in 0..7 {
             assert_eq!(of(&taps, output), [(output, 1.0)]);
         }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn doubling_is_bilinear_between_centres() {
-        let taps = Taps::new((0.0, 3.0), 3, 6, Sampling::Triangle);
+        let taps = Taps::new((0.0, 3.0), 3, 6, Resize::Triangle);
         assert_eq!(of(&taps, 0), [(0, 1.0)]);
         assert_eq!(of(&taps, 1), [(0, 0.75), (1, 0.25)]);
         assert_eq!(of(&taps, 2), [(0, 0.25), (1, 0.75)]);
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn halving_widens_the_triangle() {
-        let taps = Taps::new((0.0, 8.0), 8, 4, Sampling::Triangle);
+        let taps = Taps::new((0.0, 8.0), 8, 4, Resize::Triangle);
         let middle = of(&taps, 1);
         let want = [(1, 0.125), (2, 0.375), (3, 0.375), (4, 0.125)];
         assert_eq!(middle, want);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_span_takes_nothing_from_outside() {
-        let taps = Taps::new((2.0, 4.0), 9, 2, Sampling::Triangle);
+        let taps = Taps::new((2.0, 4.0), 9, 2, Resize::Triangle);
         assert_eq!(taps.range(), 2..6);
         for output in 0..2 {
             let taps = of(&taps, output);

@@ -41,6 +41,8 @@ pub(in super::super) unsafe trait Lanes: Copy {
     unsafe fn weigh(sum: Self::Words, words: Self::Words, weight: Self::Words) -> Self::Words;
     /// Writes `2 * N` words.
     unsafe fn put(words: Self::Words, p: *mut u16);
+    /// `6 * N` words, every third together.
+    unsafe fn thirds(p: *const u16) -> [Self::Words; 3];
     /// The weighted sums of a group's outputs, times 2^21.
     unsafe fn filter(row: *const u16, taps: &RawTaps, group: usize) -> Self;
 

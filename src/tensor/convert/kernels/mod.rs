@@ -142,15 +142,15 @@ impl Kernels {
     }
 
     /// Every second word into a plane of its own.
-    pub fn part_two(self, words: &[u16], planes: [&mut [u16]; 2]) {
+    pub fn halve(self, words: &[u16], planes: [&mut [u16]; 2]) {
         // SAFETY: the processor has the table's instructions.
-        unsafe { (self.table.part_two)(words, planes) };
+        unsafe { (self.table.halve)(words, planes) };
     }
 
     /// Every third word into a plane of its own.
-    pub fn part_three(self, words: &[u16], planes: [&mut [u16]; 3]) {
+    pub fn third(self, words: &[u16], planes: [&mut [u16]; 3]) {
         // SAFETY: the processor has the table's instructions.
-        unsafe { (self.table.part_three)(words, planes) };
+        unsafe { (self.table.third)(words, planes) };
     }
 
     /// Filters, converts and normalises one row of the tensor.

@@ -53,6 +53,13 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn thirds(p: *const u16) -> [uint16x8_t; 3] {
+        // SAFETY: the caller's pointer is good for 24 words.
+        let thirds = unsafe { vld3q_u16(p) };
+        [thirds.0, thirds.1, thirds.2]
+    }
+
+    #[inline(always)]
     unsafe fn filter(row: *const u16, taps: &RawTaps, group: usize) -> Self {
         // SAFETY: the tables have an entry for every lane of every group, and
         // `row` holds every word that they name.

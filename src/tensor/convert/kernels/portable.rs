@@ -37,7 +37,6 @@ unsafe impl Lanes for Portable {
     unsafe fn weigh(mut sum: [u16; 16], words: [u16; 16], weight: [u16; 16]) -> [u16; 16] {
         for ((sum, word), weight) in sum.iter_mut().zip(words).zip(weight) {
             let product = u32::from(word) * u32::from(weight);
-            #[expect(clippy::cast_possible_truncation, reason = "the high half")]
             let high = (product >> 16) as u16;
             *sum = sum.wrapping_add(high);
         }
@@ -48,6 +47,13 @@ unsafe impl Lanes for Portable {
     unsafe fn put(words: [u16; 16], p: *mut u16) {
         // SAFETY: the caller's pointer is good for sixteen words.
         unsafe { p.cast::<[u16; 16]>().write_unaligned(words) }
+    }
+
+    #[inline(always)]
+    unsafe fn thirds(p: *const u16) -> [[u16; 16]; 3] {
+        // SAFETY: the caller's pointer is good for 48 words.
+        let pixels = unsafe { p.cast::<[[u16; 3]; 16]>().read_unaligned() };
+        [0, 1, 2].map(|third| pixels.map(|pixel| pixel[third]))
     }
 
     #[inline(always)]

@@ -94,16 +94,40 @@ unsafe fn blend_short<const PARTED: bool>(b: &RawBlend, half: u16) {
     }
 }
 
-/// Every `STEP`-th word into a plane of its own.
+/// Every second word into a plane of its own.
 #[inline(always)]
-pub(super) fn part<const STEP: usize>(words: &[u16], planes: [&mut [u16]; STEP]) {
-    let groups = words.len() / STEP;
-    let planes = planes.map(|plane| &mut plane[..groups]);
-    let words = &words[..groups * STEP];
-    for (group, words) in words.as_chunks::<STEP>().0.iter().enumerate() {
-        for (plane, word) in (0..STEP).zip(words) {
-            planes[plane][group] = *word;
+pub(super) fn halve(words: &[u16], planes: [&mut [u16]; 2]) {
+    let pairs = words.as_chunks::<2>().0;
+    let [first, second] = planes.map(|plane| &mut plane[..pairs.len()]);
+    for ((pair, first), second) in pairs.iter().zip(first).zip(second) {
+        [*first, *second] = *pair;
+    }
+}
+
+/// Every third word into a plane of its own.
+///
+/// # Safety
+/// The processor has `S`.
+#[inline(always)]
+pub(super) unsafe fn third<S: Lanes>(words: &[u16], planes: [&mut [u16]; 3]) {
+    let pixels = words.len() / 3;
+    let planes = planes.map(|plane| &mut plane[..pixels]);
+    let block = 2 * S::N;
+    let whole = pixels / block * block;
+    for at in (0..whole).step_by(block) {
+        // SAFETY: a block's pixels are among `pixels`, of which `words` has
+        // three words each and every plane one.
+        unsafe {
+            let thirds = S::thirds(words.as_ptr().add(3 * at));
+            S::put(thirds[0], planes[0].as_mut_ptr().add(at));
+            S::put(thirds[1], planes[1].as_mut_ptr().add(at));
+            S::put(thirds[2], planes[2].as_mut_ptr().add(at));
         }
+    }
+    for at in whole..pixels {
+        planes[0][at] = words[3 * at];
+        planes[1][at] = words[3 * at + 1];
+        planes[2][at] = words[3 * at + 2];
     }
 }
 

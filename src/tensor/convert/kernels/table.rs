@@ -17,8 +17,8 @@ pub(in super::super) struct Table {
     pub windows: &'static [usize],
     /// Bytes as they are; even and odd bytes apart.
     pub blend: [unsafe fn(&RawBlend); 2],
-    pub part_two: unsafe fn(&[u16], [&mut [u16]; 2]),
-    pub part_three: unsafe fn(&[u16], [&mut [u16]; 3]),
+    pub halve: unsafe fn(&[u16], [&mut [u16]; 2]),
+    pub third: unsafe fn(&[u16], [&mut [u16]; 3]),
     /// By [`super::Kind`].
     pub row_f32: [unsafe fn(&RawRow<f32>); 3],
     /// By [`super::Kind`].
@@ -43,8 +43,13 @@ macro_rules! table {
                 unsafe { rows::blend::<S, PARTED>(b) }
             }
             $(#[$feature])?
-            unsafe fn part<const STEP: usize>(words: &[u16], planes: [&mut [u16]; STEP]) {
-                rows::part::<STEP>(words, planes);
+            unsafe fn halve(words: &[u16], planes: [&mut [u16]; 2]) {
+                rows::halve(words, planes);
+            }
+            $(#[$feature])?
+            unsafe fn third(words: &[u16], planes: [&mut [u16]; 3]) {
+                // SAFETY: handed on.
+                unsafe { rows::third::<S>(words, planes) }
             }
             $(#[$feature])?
             unsafe fn row<T: Element, const KIND: u8>(r: &RawRow<T>) {
@@ -57,8 +62,8 @@ macro_rules! table {
                 lanes: <S as Lanes>::N,
                 windows: <S as Lanes>::WINDOWS,
                 blend: [blend::<false>, blend::<true>],
-                part_two: part::<2>,
-                part_three: part::<3>,
+                halve,
+                third,
                 row_f32: [row::<f32, RGB>, row::<f32, YUV>, row::<f32, GREY>],
                 row_i8: [row::<i8, RGB>, row::<i8, YUV>, row::<i8, GREY>],
             };

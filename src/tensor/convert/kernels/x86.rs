@@ -53,6 +53,22 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn thirds(p: *const u16) -> [__m512i; 3] {
+        // SAFETY: the caller's pointer is good for 96 words.
+        unsafe {
+            let (a, b) = (_mm512_loadu_si512(p.cast()), p.add(32));
+            let (b, c) = (_mm512_loadu_si512(b.cast()), p.add(64));
+            let c = _mm512_loadu_si512(c.cast());
+            [0, 1, 2].map(|third| {
+                let from = _mm512_loadu_si512(THIRDS_OF_96[third].as_ptr().cast());
+                let beyond = _mm512_test_epi16_mask(from, _mm512_set1_epi16(64));
+                let first = _mm512_permutex2var_epi16(a, from, b);
+                _mm512_mask_permutexvar_epi16(first, beyond, from, c)
+            })
+        }
+    }
+
+    #[inline(always)]
     unsafe fn filter(row: *const u16, taps: &RawTaps, group: usize) -> Self {
         // SAFETY: the tables have an entry for every lane of every group, and
         // `row` holds every word that they name and every window.
@@ -112,6 +128,49 @@ unsafe impl Lanes for Avx512 {
     unsafe fn prefetch(p: *const u8) {
         // SAFETY: a hint; it never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}
+
+/// Which of 96 words the thirds take.
+static THIRDS_OF_96: [[u16; 32]; 3] = {
+    let mut thirds = [[0; 32]; 3];
+    let mut word = 0;
+    while word < 96 {
+        thirds[word as usize % 3][word as usize / 3] = word;
+        word += 1;
+    }
+    thirds
+};
+
+/// Which bytes of each of three vectors the thirds of their 24 words take, by
+/// third and vector; bit 7: none.
+static THIRDS_OF_24: [[[u8; 16]; 3]; 3] = {
+    let mut thirds = [[[0x80; 16]; 3]; 3];
+    let mut byte = 0u8;
+    while byte < 48 {
+        let (word, vector) = (byte / 2, byte / 16);
+        let to = word / 3 * 2 + byte % 2;
+        thirds[word as usize % 3][vector as usize][to as usize] = byte % 16;
+        byte += 1;
+    }
+    thirds
+};
+
+/// Every third of 24 words.
+#[inline(always)]
+unsafe fn thirds_of_24(p: *const u16) -> [__m128i; 3] {
+    // SAFETY: the caller has the instructions, and the pointer is good for 24
+    // words.
+    unsafe {
+        let part = |part: usize| _mm_loadu_si128(p.add(8 * part).cast());
+        let parts = [part(0), part(1), part(2)];
+        THIRDS_OF_24.each_ref().map(|of| {
+            let share = |part: usize| {
+                let from = _mm_loadu_si128(of[part].as_ptr().cast());
+                _mm_shuffle_epi8(parts[part], from)
+            };
+            _mm_or_si128(_mm_or_si128(share(0), share(1)), share(2))
+        })
     }
 }
 
@@ -218,6 +277,15 @@ unsafe impl Lanes for Avx2 {
     unsafe fn put(words: __m256i, p: *mut u16) {
         // SAFETY: the caller's pointer is good for sixteen words.
         unsafe { _mm256_storeu_si256(p.cast(), words) }
+    }
+
+    #[inline(always)]
+    unsafe fn thirds(p: *const u16) -> [__m256i; 3] {
+        // SAFETY: the caller's pointer is good for 48 words.
+        unsafe {
+            let (low, high) = (thirds_of_24(p), thirds_of_24(p.add(24)));
+            [0, 1, 2].map(|third| _mm256_set_m128i(high[third], low[third]))
+        }
     }
 
     #[inline(always)]

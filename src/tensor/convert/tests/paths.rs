@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn paths(input: &InputSpec, sampling: Sampling) -> impl Iterator<Item = Converter> {
-    let converter = Converter::new(input).sampling(sampling);
+fn paths(input: &InputSpec, resize: Resize) -> impl Iterator<Item = Converter> {
+    let converter = Converter::new(input).resize(resize);
     let of = move |isa| converter.clone().with_isa(isa);
     Isa::ALL.into_iter().filter_map(of)
 }
@@ -13,16 +13,16 @@ fn allowed(input: &InputSpec, element: usize) -> f32 {
     1.0 / input.std[element / (input.width * input.height)]
 }
 
-fn assert_paths_agree(frame: &Frame, input: &InputSpec, sampling: Sampling) {
+fn assert_paths_agree(frame: &Frame, input: &InputSpec, resize: Resize) {
     let len = 3 * input.width * input.height;
     let mut want = vec![f32::NAN; len];
-    let mut exact = Converter::new(input).sampling(sampling).exact();
+    let mut exact = Converter::new(input).resize(resize).exact();
     exact.convert(frame, &mut want).unwrap();
     let steps = Steps {
         step: 1.3 / input.std[0],
         zero: -9.0,
     };
-    for mut path in paths(input, sampling) {
+    for mut path in paths(input, resize) {
         let isa = path.isa();
         let (mut got, mut bytes) = (vec![f32::NAN; len], vec![0; len]);
         path.convert(frame, &mut got).unwrap();
@@ -57,8 +57,8 @@ fn every_colour() -> impl Strategy<Value = Colour> {
     })
 }
 
-fn any_sampling() -> impl Strategy<Value = Sampling> {
-    prop::sample::select(vec![Sampling::Triangle, Sampling::Area, Sampling::Bilinear])
+fn any_resize() -> impl Strategy<Value = Resize> {
+    prop::sample::select(vec![Resize::Triangle, Resize::Area, Resize::Bilinear])
 }
 
 /// Mostly small, some large.
@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn every_path_is_within_a_255th_of_the_exact_one(
         (format, colour, fit) in (any_format(), every_colour(), any_fit()),
-        (width, height, seed, sampling) in (side(700), side(500), any::<u32>(), any_sampling()),
+        (width, height, seed, resize) in (side(700), side(500), any::<u32>(), any_resize()),
         (out_width, out_height) in (1usize..70, 1usize..40),
         (mean, std) in ([0.0f32..255.0, 0.0..255.0, 0.0..255.0], [1.0f32..128.0, 1.0..128.0, 1.0..128.0]),
         (before, padding) in (0usize..70, 0usize..70),
@@ -80,12 +80,12 @@ proptest! {
         let packed = noisy(format, width, height, colour, seed);
         let frame = if padding % 2 == 0 { packed } else { lent(&packed, before, padding) };
         let input = InputSpec { mean, std, ..input(out_width, out_height, fit) };
-        assert_paths_agree(&frame, &input, sampling);
+        assert_paths_agree(&frame, &input, resize);
     }
 
     #[test]
     fn paths_agree_at_the_extremes_of_black_and_white(
-        (format, colour, sampling) in (any_format(), every_colour(), any_sampling()),
+        (format, colour, resize) in (any_format(), every_colour(), any_resize()),
         (width, height, seed) in (side(300), side(300), any::<u32>()),
         (out_width, out_height) in (1usize..40, 1usize..20),
     ) {
@@ -93,7 +93,7 @@ proptest! {
         for byte in &mut frame.data {
             *byte = if *byte < 128 { 0 } else { 255 };
         }
-        assert_paths_agree(&frame, &input(out_width, out_height, Fit::Stretch), sampling);
+        assert_paths_agree(&frame, &input(out_width, out_height, Fit::Stretch), resize);
     }
 }
 
@@ -107,8 +107,8 @@ fn usual_cameras_and_inputs_agree_in_every_format() {
                 std: [58.395, 57.12, 57.375],
                 ..input(side, side, Fit::Crop)
             };
-            for sampling in [Sampling::Triangle, Sampling::Area, Sampling::Bilinear] {
-                assert_paths_agree(&frame, &input, sampling);
+            for resize in [Resize::Triangle, Resize::Area, Resize::Bilinear] {
+                assert_paths_agree(&frame, &input, resize);
             }
         }
     }
@@ -119,6 +119,6 @@ fn a_shrink_too_strong_for_whole_numbers_is_done_in_floats() {
     for format in PixelFormat::ALL {
         let frame = noisy(format, 700, 500, Colour::default(), 4);
         let input = input(2, 3, Fit::Stretch);
-        assert_paths_agree(&frame, &input, Sampling::Triangle);
+        assert_paths_agree(&frame, &input, Resize::Triangle);
     }
 }
