@@ -57,11 +57,13 @@ fn frames((format, (width, height), _): Case) -> Vec<Frame> {
     (0..COLD_BYTES / len.max(1)).map(frame).collect()
 }
 
+type Work<'a> = Box<dyn FnMut(&Frame) -> anyhow::Result<()> + 'a>;
+
 /// What is measured: its name, its target, and what it does to a frame.
 struct Candidate<'a> {
     name: String,
     target: Option<f64>,
-    run: Box<dyn FnMut(&Frame) -> anyhow::Result<()> + 'a>,
+    run: Work<'a>,
     rounds: Vec<f64>,
 }
 

@@ -1,5 +1,9 @@
 //! What the kernels ask of an instruction set.
 
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "windows are for wide permutes")
+)]
 /// Filter weights of one axis as the kernels read them, for groups of `N`
 /// outputs.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +14,7 @@ pub(in super::super) struct RawTaps {
     pub weights: *const [i16; 2],
     /// Pairs of words an output takes.
     pub pairs: usize,
-    /// Words of a window; 0 where no window holds the words of a group.
+    /// Words of a window (only x86 has such); 0 where no window holds the words of a group.
     pub window: usize,
     /// The first word of each group's window.
     pub windows: *const u32,

@@ -53,7 +53,13 @@ unsafe impl Lanes for Portable {
     unsafe fn thirds(p: *const u16) -> [[u16; 16]; 3] {
         // SAFETY: the caller's pointer is good for 48 words.
         let pixels = unsafe { p.cast::<[[u16; 3]; 16]>().read_unaligned() };
-        [0, 1, 2].map(|third| pixels.map(|pixel| pixel[third]))
+        let mut thirds = [[0; 16]; 3];
+        for (at, pixel) in pixels.iter().enumerate() {
+            for (third, word) in thirds.iter_mut().zip(pixel) {
+                third[at] = *word;
+            }
+        }
+        thirds
     }
 
     #[inline(always)]

@@ -252,34 +252,39 @@ pub(super) unsafe fn row<S: Lanes, T: Element, const KIND: u8>(r: &RawRow<T>) {
 
 /// Normalised R, G and B of one group.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "closures would be compiled without the instructions"
+)]
 unsafe fn group_rgb<S: Lanes, T, const KIND: u8>(r: &RawRow<T>, m: &Mix, group: usize) -> [S; 3] {
     // SAFETY: handed on.
     unsafe {
-        let filter = |c: usize| S::filter(r.words[c], &r.taps[c], group);
-        let unit = S::splat(UNIT);
-        if KIND == RGB {
-            let exact = |c: usize| {
-                let value = filter(c).mul_add(unit, S::splat(0.0));
-                value.sub_div(S::splat(m.mean[c]), S::splat(m.std[c]))
-            };
-            return [exact(0), exact(1), exact(2)];
+        let mut sums = [S::splat(0.0); 3];
+        for c in 0..if KIND == GREY { 1 } else { 3 } {
+            sums[c] = S::filter(r.words[c], &r.taps[c], group);
         }
-        let luma = filter(0).mul_add(S::splat(m.luma.0 * UNIT), S::splat(m.luma.1));
-        let rgb = if KIND == GREY {
-            [luma; 3]
-        } else {
-            let u = filter(1).mul_add(unit, S::splat(-128.0));
-            let v = filter(2).mul_add(unit, S::splat(-128.0));
-            [
-                v.mul_add(S::splat(m.red_v), luma),
-                u.mul_add(S::splat(-m.green_u), v.mul_add(S::splat(-m.green_v), luma)),
-                u.mul_add(S::splat(m.blue_u), luma),
-            ]
-        };
-        let scaled = |c: usize| {
+        let (unit, neutral) = (S::splat(UNIT), S::splat(-128.0));
+        if KIND == RGB {
+            for c in 0..3 {
+                let value = sums[c].mul_add(unit, S::splat(0.0));
+                sums[c] = value.sub_div(S::splat(m.mean[c]), S::splat(m.std[c]));
+            }
+            return sums;
+        }
+        let luma = sums[0].mul_add(S::splat(m.luma.0 * UNIT), S::splat(m.luma.1));
+        let mut rgb = [luma; 3];
+        if KIND == YUV {
+            let u = sums[1].mul_add(unit, neutral);
+            let v = sums[2].mul_add(unit, neutral);
+            rgb[0] = v.mul_add(S::splat(m.red_v), luma);
+            rgb[1] = v.mul_add(S::splat(-m.green_v), luma);
+            rgb[1] = u.mul_add(S::splat(-m.green_u), rgb[1]);
+            rgb[2] = u.mul_add(S::splat(m.blue_u), luma);
+        }
+        for c in 0..3 {
             let (scale, shift) = (S::splat(m.scale[c]), S::splat(m.shift[c]));
-            rgb[c].clamp().mul_add(scale, shift)
-        };
-        [scaled(0), scaled(1), scaled(2)]
+            rgb[c] = rgb[c].clamp().mul_add(scale, shift);
+        }
+        rgb
     }
 }

@@ -56,15 +56,17 @@ unsafe impl Lanes for Avx512 {
     unsafe fn thirds(p: *const u16) -> [__m512i; 3] {
         // SAFETY: the caller's pointer is good for 96 words.
         unsafe {
-            let (a, b) = (_mm512_loadu_si512(p.cast()), p.add(32));
-            let (b, c) = (_mm512_loadu_si512(b.cast()), p.add(64));
-            let c = _mm512_loadu_si512(c.cast());
-            [0, 1, 2].map(|third| {
-                let from = _mm512_loadu_si512(THIRDS_OF_96[third].as_ptr().cast());
+            let a = _mm512_loadu_si512(p.cast());
+            let b = _mm512_loadu_si512(p.add(32).cast());
+            let c = _mm512_loadu_si512(p.add(64).cast());
+            let mut thirds = [a; 3];
+            for (third, from) in thirds.iter_mut().zip(&THIRDS_OF_96) {
+                let from = _mm512_loadu_si512(from.as_ptr().cast());
                 let beyond = _mm512_test_epi16_mask(from, _mm512_set1_epi16(64));
                 let first = _mm512_permutex2var_epi16(a, from, b);
-                _mm512_mask_permutexvar_epi16(first, beyond, from, c)
-            })
+                *third = _mm512_mask_permutexvar_epi16(first, beyond, from, c);
+            }
+            thirds
         }
     }
 
@@ -162,15 +164,15 @@ unsafe fn thirds_of_24(p: *const u16) -> [__m128i; 3] {
     // SAFETY: the caller has the instructions, and the pointer is good for 24
     // words.
     unsafe {
-        let part = |part: usize| _mm_loadu_si128(p.add(8 * part).cast());
-        let parts = [part(0), part(1), part(2)];
-        THIRDS_OF_24.each_ref().map(|of| {
-            let share = |part: usize| {
+        let mut thirds = [_mm_setzero_si128(); 3];
+        for part in 0..3 {
+            let words = _mm_loadu_si128(p.add(8 * part).cast());
+            for (third, of) in thirds.iter_mut().zip(&THIRDS_OF_24) {
                 let from = _mm_loadu_si128(of[part].as_ptr().cast());
-                _mm_shuffle_epi8(parts[part], from)
-            };
-            _mm_or_si128(_mm_or_si128(share(0), share(1)), share(2))
-        })
+                *third = _mm_or_si128(*third, _mm_shuffle_epi8(words, from));
+            }
+        }
+        thirds
     }
 }
 
@@ -220,8 +222,10 @@ unsafe fn in_two_windows(row: *const u16, taps: &RawTaps, group: usize) -> __m51
     // SAFETY: as above.
     unsafe {
         let window = row.add(*taps.windows.add(group) as usize);
-        let part = |part: usize| _mm512_loadu_si512(window.add(32 * part).cast());
-        let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+        let a = _mm512_loadu_si512(window.cast());
+        let b = _mm512_loadu_si512(window.add(32).cast());
+        let c = _mm512_loadu_si512(window.add(64).cast());
+        let d = _mm512_loadu_si512(window.add(96).cast());
         let mut sum = _mm512_setzero_si512();
         let mut from = _mm512_loadu_si512(taps.places.add(group * 16).cast());
         let weights = taps.weights.add(group * taps.pairs * 16);
@@ -284,7 +288,11 @@ unsafe impl Lanes for Avx2 {
         // SAFETY: the caller's pointer is good for 48 words.
         unsafe {
             let (low, high) = (thirds_of_24(p), thirds_of_24(p.add(24)));
-            [0, 1, 2].map(|third| _mm256_set_m128i(high[third], low[third]))
+            [
+                _mm256_set_m128i(high[0], low[0]),
+                _mm256_set_m128i(high[1], low[1]),
+                _mm256_set_m128i(high[2], low[2]),
+            ]
         }
     }
 
