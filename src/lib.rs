@@ -11,6 +11,8 @@
 //! test --release --lib loom_`.
 
 #[cfg(not(loom))]
+pub mod board;
+#[cfg(not(loom))]
 pub mod cli;
 #[cfg(not(loom))]
 pub mod clocks;
@@ -18,6 +20,8 @@ pub mod clocks;
 pub mod config;
 #[cfg(not(loom))]
 pub mod doctor;
+#[cfg(not(loom))]
+pub mod dvfs;
 #[cfg(not(loom))]
 pub mod engine;
 #[cfg(not(loom))]
@@ -28,6 +32,8 @@ pub mod monotonic;
 pub mod pipeline;
 #[cfg(not(loom))]
 pub mod plan;
+#[cfg(not(loom))]
+pub mod power;
 #[cfg(not(loom))]
 pub mod profile;
 #[cfg(not(loom))]

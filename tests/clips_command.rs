@@ -166,3 +166,24 @@ fn bad_flags_and_places_are_named() {
         "{words}"
     );
 }
+
+#[test]
+fn numbers_that_are_none_are_told_what_would_do() {
+    let dir = tempfile::tempdir().unwrap();
+    for (flags, wanted) in [
+        (
+            &["--seed", "-1", "--count", "1"][..],
+            "not a whole number from 0 to",
+        ),
+        (
+            &["--seed", "1", "--count", "0"],
+            "not a whole number from 1 to",
+        ),
+    ] {
+        let (code, words) = refusal(&dir.path().join("out"), flags);
+        assert_eq!(code, Some(2), "{words}");
+        assert!(words.contains(wanted), "{words}");
+        assert_eq!(words.lines().count(), 1, "{words}");
+    }
+    assert!(!dir.path().join("out").exists());
+}

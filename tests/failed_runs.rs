@@ -54,6 +54,7 @@ fn pipeline(source: Box<dyn FrameSource>, hook: Hook, output: Option<Troubled>) 
             .collect(),
         status: None,
         endless: false,
+        energy: None,
     });
     let engine = Hooked {
         inner: CpuEngine::new(),

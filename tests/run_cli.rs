@@ -2,6 +2,9 @@
 //! exit codes 0 (done), 1 (failed) and 2 (bad input).
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
+#[allow(dead_code, reason = "each test binary uses its own share")]
+#[path = "clip_sources/bytes.rs"]
+mod bytes;
 #[path = "support/process.rs"]
 mod process;
 
@@ -9,9 +12,10 @@ use e4::config::Config;
 use e4::telemetry::Summary;
 use process::{BUNDLE, Clips, e4, end, interrupt, refused, run, summary, text, wait_for};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 #[test]
@@ -259,7 +263,77 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
         &["--clip", &clips.folder(), "--output", "/nowhere/lines"],
         "--output /nowhere/lines",
     );
+    let nothing = at("samples.yuv", "neither Y4M nor AVI");
+    for ffmpeg in ["/nowhere/ffmpeg", "ffmpeg"] {
+        refused(
+            &["--clip", nothing.to_str().unwrap(), "--ffmpeg", ffmpeg],
+            "; a raw clip needs --raw-format, --raw-width and --raw-height",
+        );
+    }
+    refused(
+        &["--raw-height", "8"],
+        "--raw-height: a raw clip needs source.raw_format (--raw-format) and source.raw_width (--raw-width) as well",
+    );
+    refused(
+        &["--frames", "-1"],
+        "--frames: \"-1\" is not a whole number from 1",
+    );
+    let far = format!("unixgram:/{}", "x".repeat(199));
+    refused(&["--output", &far], "at most 107 bytes, not 200");
     refused(&["--seed", "4"], "--seed: only the generator knows it");
+}
+
+#[test]
+fn a_missing_command_is_one_sentence_that_lists_them() {
+    for (words, wanted) in [
+        (&[][..], "one of run, clips, cameras, doctor, bundle, "),
+        (&["bundle"], "one of check, or --help"),
+    ] {
+        let done = end(e4().args(words).spawn().unwrap());
+        assert_eq!(done.status.code(), Some(2));
+        let said = text(&done.stderr);
+        assert!(
+            said.contains("e4: a command is missing; ") && said.contains(wanted),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn standard_input_is_a_clip_redirected_or_piped() {
+    let clips = Clips::new();
+    let clip = format!("{}/clip_000000.y4m", clips.folder());
+    let whole = fs::read(&clip).unwrap();
+    let start = |name: &str, words: &[&str], stdin: Stdio| {
+        let mut command = e4();
+        command.args(["run", "--bundle", BUNDLE, "--clip", name]);
+        command.args(words).stdin(stdin).spawn().unwrap()
+    };
+    for name in ["-", "/dev/stdin"] {
+        let file = || fs::File::open(&clip).unwrap().into();
+        let done = end(start(name, &[], file()));
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("10 captured"));
+        assert!(text(&done.stdout).contains("1 clip,"), "labelled beside it");
+        let done = end(start(name, &["--output", &clip], file()));
+        assert_eq!(done.status.code(), Some(2));
+        assert_eq!(fs::read(&clip).unwrap(), whole);
+        let mut child = start(name, &[], Stdio::piped());
+        child.stdin.take().unwrap().write_all(&whole).unwrap();
+        let done = end(child);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("10 captured"));
+    }
+    let other = clips.at("words.mkv");
+    fs::write(&other, "no clip at all").unwrap();
+    let done = end(start("-", &[], fs::File::open(&other).unwrap().into()));
+    assert_eq!(done.status.code(), Some(2));
+    assert!(
+        text(&done.stderr).contains("words.mkv: "),
+        "{}",
+        text(&done.stderr)
+    );
 }
 
 #[test]
@@ -305,6 +379,56 @@ fn a_truncated_clip_gives_its_whole_frames_and_exit_code_1() {
     assert_eq!(done.status.code(), Some(1));
     assert!(text(&done.stderr).contains("cut.y4m"));
     assert_eq!(summary(summary_file).frames.results, 9);
+}
+
+/// A Motion-JPEG AVI of six frames, some of them no pictures.
+fn mjpeg(damaged: &[usize]) -> Vec<u8> {
+    let frame = |index| match damaged.contains(&index) {
+        true => bytes::picture(b"no picture"),
+        false => bytes::picture(&bytes::jpeg(24, 16, 100, 1)),
+    };
+    bytes::avi(&(0..6).map(frame).collect::<Vec<_>>())
+}
+
+#[test]
+fn frames_of_a_clip_that_do_not_decode_are_one_sentence_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.avi");
+    let file = file.to_str().unwrap();
+    for (damaged, code, words) in [
+        (&[][..], 0, ""),
+        (&[2, 4], 1, "a.avi: 2 of 6 frames do not decode\n"),
+        (&[0, 1, 2, 3, 4, 5], 2, "a.avi: not a frame decodes\n"),
+    ] {
+        fs::write(file, mjpeg(damaged)).unwrap();
+        let done = end(run(&["--clip", file]));
+        assert_eq!(done.status.code(), Some(code), "{}", text(&done.stderr));
+        let said = text(&done.stderr);
+        assert!(said.ends_with(words), "{said}");
+        assert_eq!(said.lines().count(), usize::from(code > 0), "{said}");
+    }
+    fs::write(file, mjpeg(&[2])).unwrap();
+    let done = end(run(&["--clip", file, "--frames", "4"]));
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        text(&done.stderr).contains("1 of 4 frames captured do not decode"),
+        "{}",
+        text(&done.stderr)
+    );
+}
+
+#[test]
+fn a_clip_counts_only_once_its_end_was_seen() {
+    let clips = Clips::new();
+    let file = clips.at("summary.json");
+    for (frames, words) in [("25", "2 clips"), ("10", "% of 10 frames")] {
+        let flags = ["--frames", frames, "--summary", &file];
+        let done = end(run(&[&["--clip", &clips.folder()], &flags[..]].concat()));
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains(words), "{}", text(&done.stdout));
+        let clip = summary(&file).accuracy.unwrap().clip;
+        assert_eq!(clip.is_some(), frames == "25");
+    }
 }
 
 #[test]

@@ -3,11 +3,18 @@
 
 #[path = "support/allocations.rs"]
 mod allocations;
+#[path = "support/power_tree.rs"]
+mod power_tree;
 
-use e4::pipeline::{ResultSink, Sink, SinkSetup, Stop};
+use e4::monotonic::now_ns;
+use e4::pipeline::{ResultSink, RunEnergy, Sink, SinkSetup, Stop};
+use e4::power::{Root, Sampler, Wish, select};
 use e4::telemetry::output::{DatagramOutput, FileOutput};
 use e4::telemetry::{ExitRecord, FrameResult, MAX_EXITS};
+use power_tree::PowerTree;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn result(frame: u64) -> FrameResult {
     let time = frame * 33_333_333;
@@ -23,6 +30,7 @@ fn result(frame: u64) -> FrameResult {
         decided_ns: time + 1_000_000 * (u64::from(exit) + 1),
         delivered_ns: time + 1_000_000 * (u64::from(exit) + 1) + frame % 1_000,
         overlap_ns: 0,
+        clocks: None,
         tensor_ns: 80_000 + frame,
         exit,
         class: u16::from(exit % 2),
@@ -35,21 +43,26 @@ fn result(frame: u64) -> FrameResult {
     }
 }
 
-#[test]
-fn a_thousand_frames_without_an_allocation() {
-    let folder = tempfile::tempdir().unwrap();
-    let receiver = folder.path().join("e4.sock");
-    let mut sink = Sink::new(SinkSetup {
+fn sink(folder: &Path, energy: Option<RunEnergy>) -> Sink {
+    let receiver = folder.join("e4.sock");
+    Sink::new(SinkSetup {
         labels: vec!["walk".into(), "run \"fast\"".into()],
         segment_macs: vec![1, 2, 3, 4, 5],
         drops: Arc::default(),
         outputs: vec![
-            Box::new(FileOutput::create(&folder.path().join("lines.jsonl"), &Stop::new()).unwrap()),
+            Box::new(FileOutput::create(&folder.join("lines.jsonl"), &Stop::new()).unwrap()),
             Box::new(DatagramOutput::open(&receiver).unwrap()),
         ],
         status: None,
         endless: false,
-    });
+        energy,
+    })
+}
+
+#[test]
+fn a_thousand_frames_without_an_allocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = sink(folder.path(), None);
     for frame in 0..100 {
         assert!(sink.accept(&result(frame)));
     }
@@ -60,4 +73,38 @@ fn a_thousand_frames_without_an_allocation() {
     assert_eq!(allocations::of_this_thread() - before, 0);
     let report = sink.finish();
     assert_eq!((report.totals.results(), report.unsent), (1_100, 1_100));
+}
+
+/// A frame that is decided now.
+fn timely(frame: u64) -> FrameResult {
+    std::thread::sleep(Duration::from_millis(10));
+    FrameResult {
+        captured_ns: now_ns() - 5_000_000,
+        decided_ns: now_ns(),
+        ..result(frame)
+    }
+}
+
+#[test]
+fn lines_with_the_energy_of_their_frames_allocate_nothing_either() {
+    let tree = PowerTree::empty().ina3221(0, &["VDD_IN"]);
+    let selected = select(&Root::new(tree.root()), &Wish::default()).unwrap();
+    let sampler = Sampler::start(selected.sensor.unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = sink(folder.path(), Some(RunEnergy::new(sampler, true)));
+    for frame in 0..100 {
+        assert!(sink.accept(&timely(frame)));
+    }
+    let before = allocations::of_this_thread();
+    for frame in 100..300 {
+        sink.accept(&timely(frame));
+    }
+    assert_eq!(allocations::of_this_thread() - before, 0);
+    let report = sink.finish();
+    assert!(report.energy.summary.is_some(), "{:?}", report.energy);
+    let lines = std::fs::read_to_string(folder.path().join("lines.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 300);
+    let with = lines.matches("energy_mj").count();
+    println!("{with} of 300 lines have their frame's energy");
+    assert!(with > 0);
 }

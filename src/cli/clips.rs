@@ -15,13 +15,13 @@ use std::process::ExitCode;
 #[derive(Args, Clone, Debug)]
 pub struct Clips {
     /// Seed; different seeds share no clip.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = whole_from::<0>)]
     pub seed: u64,
     /// Number of clips, drawn from the seed one by one from `--first` on.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_from::<1>)]
     pub count: u64,
     /// Number of the first clip.
-    #[arg(long, value_name = "I", default_value_t = 0)]
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = whole_from::<0>)]
     pub first: u64,
     /// Folder to write to; made if it is missing.
     #[arg(long, value_name = "DIR")]
@@ -36,7 +36,7 @@ pub struct Clips {
     #[arg(long, value_name = "PIXELS", value_parser = side())]
     pub height: Option<u32>,
     /// Frames of a clip.
-    #[arg(long, value_name = "T", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "T", default_value_t = 20, value_parser = whole_from::<1>)]
     pub frames: u64,
     /// Frames per second.
     #[arg(long, value_name = "HZ", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -46,7 +46,7 @@ pub struct Clips {
     pub difficulty: Option<f32>,
     /// Write streams of F frames whose action and scene change at random, and
     /// beside each a .frames.csv with the class of every frame.
-    #[arg(long, value_name = "F", conflicts_with = "frames", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "F", conflicts_with = "frames", value_parser = whole_from::<1>)]
     pub stream_frames: Option<u64>,
     /// Write into a folder that is not empty, replacing files of the same names.
     #[arg(long)]
@@ -254,6 +254,13 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> ClipsError {
 
 fn side() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=16_384)
+}
+
+fn whole_from<const LEAST: u64>(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if number >= LEAST => Ok(number),
+        _ => Err(format!("not a whole number from {LEAST} to {}", u64::MAX)),
+    }
 }
 
 fn difficulty(text: &str) -> Result<f32, String> {

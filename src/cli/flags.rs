@@ -92,7 +92,8 @@ fn heading(key: &Key) -> &'static str {
         "source.camera" => "Camera",
         "source.generator" => "Generator",
         "engine" | "bundle" | "exit" => "Network",
-        "clocks" => "Clocks",
+        "clocks" | "dvfs" => "Clocks",
+        "power" => "Energy",
         "sink" => "Output",
         "rt" => "Real time",
         _ => "Threads",
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(config.source.path, Some("clips".into()));
         assert_eq!(config.bundle.path, Some("b".into()));
         assert_eq!(config.exit.policy, ExitPolicy::Always(2));
-        assert_eq!(config.source.frames, Some(10));
+        assert_eq!(config.source.frames, std::num::NonZeroU64::new(10));
         assert!(config.sink.summary_on_stdout() && config.sink.lines_on_stdout());
         assert!(!config.source.repeat);
         assert_eq!(config.sink.output, OutputTo::Datagram("/run/e4".into()));

@@ -11,7 +11,8 @@ pub mod restore;
 pub mod run;
 pub mod search;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -80,6 +81,18 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The commands to choose from, or those of the command that was `given`.
+fn missing_command(given: Option<&str>) -> String {
+    let program = Cli::command();
+    let command = given.and_then(|name| program.find_subcommand(name));
+    let commands = command.unwrap_or(&program).get_subcommands();
+    let names: Vec<_> = commands.map(clap::Command::get_name).collect();
+    format!(
+        "a command is missing; one of {}, or --help",
+        names.join(", ")
+    )
+}
+
 /// Says a sentence to the user. Standard error may be closed; there is nobody to
 /// tell then.
 fn complain(who: &str, sentence: &dyn Display) {
@@ -88,6 +101,11 @@ fn complain(who: &str, sentence: &dyn Display) {
 
 /// A usage error in one line: what is wrong and, where there is one, the hint.
 fn sentence(error: &clap::Error) -> String {
+    if let ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand =
+        error.kind()
+    {
+        return missing_command(std::env::args().nth(1).as_deref());
+    }
     let text = error.render().to_string();
     let mut parts = text
         .split("\n\n")

@@ -6,16 +6,17 @@
 
 use super::complain;
 use super::flags::RunArgs;
-use crate::clocks::Tree;
 use crate::clocks::guard::{Ending, recover};
-use crate::config::{Config, ConfigError, StatusMode};
+use crate::clocks::{GuardHandle, Tree};
+use crate::config::{Config, ConfigError, SourceKind, StatusMode};
 use crate::engine::EngineError;
 use crate::pipeline::{Damage, Ended, Pipeline, PipelineError, Placement, SetupError, Sink, Stop};
 use crate::telemetry::table::{Style, table};
-use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, summary};
+use crate::telemetry::{DropCounters, DropReason, OutputEnd, Report, counted, summary};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Exit code of a run that is done.
@@ -67,6 +68,7 @@ pub enum RunError {
 impl RunError {
     fn code(&self) -> u8 {
         match self {
+            Self::Setup(SetupError::Dvfs(error)) if error.is_of_host() => FAILED,
             Self::Config(_) | Self::Setup(_) => BAD_INPUT,
             Self::Summary { code, .. } => *code,
             Self::Pipeline {
@@ -106,8 +108,9 @@ impl RunArgs {
         let placement = layers.placement(&crate::rt::usable_cores())?;
         check_summary(&config)?;
         let stop = Stop::new();
-        end_on_signals(&stop)?;
-        let (report, ended) = execute(&config, placement, &stop)?;
+        let clocks: Arc<OnceLock<GuardHandle>> = Arc::default();
+        end_on_signals(&stop, clocks.clone())?;
+        let (report, ended) = execute(&config, placement, &stop, &clocks)?;
         let mut code = DONE;
         if let Some(error) = ended.failure {
             let begun = report.drops.captured() > 0;
@@ -118,12 +121,17 @@ impl RunArgs {
             complain(NAME, &error);
             code = FAILED;
         }
-        let troubles = source_troubles(&ended.damage, &report.drops);
+        let troubles = source_troubles(config.source.kind, &ended.damage, &report.drops);
         let lost = report.drops.dropped(DropReason::EngineFailed);
         code = match code {
             DONE => troubles.max(if lost > 0 { FAILED } else { DONE }),
             _ => code,
         };
+        let energy = &report.energy;
+        energy
+            .notices
+            .iter()
+            .for_each(|notice| complain(NAME, notice));
         deliver(&config, &report, code, &stop)
     }
 }
@@ -135,9 +143,12 @@ fn execute(
     config: &Config,
     placement: Placement,
     stop: &Stop,
+    clocks: &OnceLock<GuardHandle>,
 ) -> Result<(Report, Ended<Sink>), RunError> {
     recover_clocks(config);
     let (pipeline, notices) = Pipeline::from_config(config, placement, stop)?;
+    // Set once a run, here.
+    let _ = clocks.set(pipeline.clocks_handle());
     notices.iter().for_each(|notice| complain(NAME, notice));
     let redrawn = config.sink.status != StatusMode::Never && io::stderr().is_terminal();
     let pipeline = pipeline.on_notice(move |sentence| interject(redrawn, sentence));
@@ -150,7 +161,11 @@ fn execute(
     if ended.failure.is_some() {
         report.settle();
     }
+    if ended.source_ended {
+        report.totals.end_clip();
+    }
     report.gaps = std::mem::take(&mut ended.source_gaps);
+    report.dvfs = ended.dvfs.take();
     Ok((report, ended))
 }
 
@@ -182,34 +197,47 @@ fn recover_clocks(config: &Config) {
 /// The first signal drains the run; one that comes a second or more after it ends
 /// the run at once. (One wish may arrive as two signals: to the process and to its
 /// group.)
-fn end_on_signals(stop: &Stop) -> Result<(), ctrlc::Error> {
+fn end_on_signals(stop: &Stop, clocks: Arc<OnceLock<GuardHandle>>) -> Result<(), ctrlc::Error> {
     let stop = stop.clone();
     let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
         let since = first.get_or_insert_with(Instant::now);
         if since.elapsed() >= PATIENCE {
+            let reports = clocks.get().map(GuardHandle::give_back);
+            for report in reports.iter().flatten() {
+                report.complaints().iter().for_each(|s| complain(NAME, s));
+            }
             std::process::exit(i32::from(FAILED));
         }
         stop.raise();
     })
 }
 
-/// Says what of the source could not be read; returns the exit code.
-fn source_troubles(damage: &Damage, drops: &DropCounters) -> u8 {
+/// Says what of the source could not be read; returns the exit code. A camera
+/// may send a torn frame now and then, which is counted; a clip is damaged then,
+/// also where the run ended before the clip told how many of its frames are.
+fn source_troubles(kind: SourceKind, damage: &Damage, drops: &DropCounters) -> u8 {
     for error in &damage.reports {
         complain(NAME, error);
     }
     let more = damage.count.saturating_sub(damage.reports.len() as u64);
     if more > 0 {
+        let more = counted(more, "more part");
         complain(
             NAME,
-            &format_args!("{more} more parts of the source could not be read"),
+            &format_args!("{more} of the source could not be read"),
         );
     }
     let undecodable = drops.dropped(DropReason::Undecodable);
     let usable = drops.captured() > undecodable;
     match damage.count {
-        0 if usable || undecodable == 0 => DONE,
+        0 if undecodable == 0 || (usable && kind == SourceKind::Camera) => DONE,
+        0 if usable => {
+            let frames = counted(drops.captured(), "frame");
+            let sentence = format_args!("{undecodable} of {frames} captured do not decode");
+            complain(NAME, &sentence);
+            FAILED
+        }
         0 => {
             complain(NAME, &"not one frame of the source can be decoded");
             BAD_INPUT

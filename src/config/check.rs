@@ -1,7 +1,10 @@
 //! Ranges of single settings and contradictions between them.
 
+use super::keys::Key;
 use super::layers::Problem;
-use super::{CameraConfig, Class, Config, GeneratorConfig, SourceConfig, SourceKind, Stage};
+use super::{
+    CameraConfig, Class, Config, DvfsMode, GeneratorConfig, SourceConfig, SourceKind, Stage,
+};
 use crate::source::v4l2::Choice;
 
 /// A key, whether its value is fine, and what it must be.
@@ -29,19 +32,15 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         }
     }
     raw(config)?;
+    dvfs(config)?;
     Stage::ALL
         .iter()
         .try_for_each(|&stage| priority(config, stage))
 }
 
-fn clip_rules(source: &SourceConfig) -> [Rule; 5] {
+fn clip_rules(source: &SourceConfig) -> [Rule; 4] {
     let patience = source.ffmpeg_timeout_s > 0.0 && source.ffmpeg_timeout_s <= 86_400.0;
     [
-        (
-            "source.frames",
-            source.frames != Some(0),
-            "must be at least 1",
-        ),
         (
             "source.raw_width",
             source.raw_width.is_none_or(dimension),
@@ -140,13 +139,22 @@ fn raw(config: &Config) -> Result<(), Problem> {
         ("source.raw_width", source.raw_width.is_some()),
         ("source.raw_height", source.raw_height.is_some()),
     ];
-    let missing: Vec<_> = given.iter().filter(|g| !g.1).map(|g| g.0).collect();
+    let missing = given.iter().filter(|g| !g.1);
+    let missing: Vec<_> = missing.map(|g| with_flag(g.0)).collect();
     match given.iter().find(|g| g.1) {
         Some(&(key, _)) if source.kind == SourceKind::Clip && !missing.is_empty() => Err(Problem {
             key,
             reason: format!("a raw clip needs {} as well", missing.join(" and ")),
         }),
         _ => Ok(()),
+    }
+}
+
+/// A key with the flag that sets it, too.
+fn with_flag(key: &str) -> String {
+    match Key::named(key) {
+        Some(Key { flag, .. }) => format!("{key} (--{flag})"),
+        None => key.to_owned(),
     }
 }
 
@@ -163,5 +171,19 @@ fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
     Err(Problem {
         key: super::placement::keys_of(stage).priority,
         reason: format!("{class} priorities from 1 to 99"),
+    })
+}
+
+/// A plan is given where one is executed, and only there.
+fn dvfs(config: &Config) -> Result<(), Problem> {
+    let dvfs = &config.dvfs;
+    let (key, reason) = match (dvfs.mode, &dvfs.plan) {
+        (DvfsMode::Plan, None) => ("dvfs.mode", "plan needs a plan file: --plan FILE"),
+        (DvfsMode::Off, Some(_)) => ("dvfs.plan", "is executed only with --dvfs plan"),
+        _ => return Ok(()),
+    };
+    Err(Problem {
+        key,
+        reason: reason.into(),
     })
 }

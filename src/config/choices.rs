@@ -4,6 +4,7 @@
 use super::value::{Setting, Value, literal, named};
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Policy, Stage, WaitStrategy};
+use crate::power::{Choice, SensorKind, boards};
 use crate::tensor::PixelFormat;
 use crate::tensor::convert::Resize;
 use std::path::PathBuf;
@@ -50,6 +51,20 @@ pub enum EngineKind {
 }
 
 named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
+
+/// What is done with the clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DvfsMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// They are read.
+    Observe,
+    /// They are set as a plan says.
+    Plan,
+}
+
+named!(DvfsMode: "off" Off, "observe" Observe, "plan" Plan);
 
 /// Scheduling class of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,6 +266,10 @@ pub enum OutputTo {
     Datagram(PathBuf),
 }
 
+/// Bytes of a socket's path that the kernel has room for (`sun_path` of unix(7),
+/// less the zero at its end).
+const LONGEST_SOCKET: usize = 107;
+
 impl Setting for OutputTo {
     fn hint() -> Option<&'static str> {
         Some("none|stdout|PATH|unixgram:PATH")
@@ -262,10 +281,14 @@ impl Setting for OutputTo {
             Some("" | "unixgram:") | None => {
                 Err(value.is_not("none, stdout, a path or unixgram:PATH"))
             }
-            Some(text) => Ok(match text.strip_prefix("unixgram:") {
-                Some(socket) => Self::Datagram(socket.into()),
-                None => Self::File(text.into()),
-            }),
+            Some(text) => match text.strip_prefix("unixgram:") {
+                Some(socket) if socket.len() > LONGEST_SOCKET => Err(format!(
+                    "the path of a socket has at most {LONGEST_SOCKET} bytes, not {}",
+                    socket.len()
+                )),
+                Some(socket) => Ok(Self::Datagram(socket.into())),
+                None => Ok(Self::File(text.into())),
+            },
         }
     }
     fn show(&self) -> Option<String> {
@@ -275,5 +298,77 @@ impl Setting for OutputTo {
             Self::File(path) => path.display().to_string(),
             Self::Datagram(path) => format!("unixgram:{}", path.display()),
         }))
+    }
+}
+
+const SENSORS: [(&str, Choice); 7] = [
+    ("auto", Choice::Auto),
+    ("any", Choice::Any),
+    ("ina3221", Choice::Kind(SensorKind::Ina3221)),
+    ("rapl", Choice::Kind(SensorKind::Rapl)),
+    ("acpi", Choice::Kind(SensorKind::Acpi)),
+    ("hwmon", Choice::Kind(SensorKind::Hwmon)),
+    ("none", Choice::None),
+];
+
+impl Setting for Choice {
+    fn hint() -> Option<&'static str> {
+        Some("auto|any|ina3221|rapl|acpi|hwmon|none")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        let known = SENSORS.iter().find(|(name, _)| Some(*name) == value.text());
+        known
+            .map(|&(_, choice)| choice)
+            .ok_or_else(|| value.is_not("one of auto, any, ina3221, rapl, acpi, hwmon, none"))
+    }
+    fn show(&self) -> Option<String> {
+        let name = SENSORS.iter().find(|(_, choice)| choice == self);
+        name.map(|(name, _)| literal(name))
+    }
+}
+
+impl Setting for BoardName {
+    fn hint() -> Option<&'static str> {
+        Some("NAME")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        let known = || boards().iter().map(|board| board.name.as_str());
+        let found = known().find(|name| Some(*name) == value.text());
+        found.map(Self).ok_or_else(|| {
+            let names: Vec<_> = known().collect();
+            value.is_not(format_args!("a board that e4 knows: {}", names.join(", ")))
+        })
+    }
+    fn show(&self) -> Option<String> {
+        Some(literal(self.0))
+    }
+}
+
+/// Name of a known board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoardName(pub &'static str);
+
+/// Labels of power rails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rails(pub Vec<String>);
+
+impl Setting for Rails {
+    fn hint() -> Option<&'static str> {
+        Some("A+B")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        let text = value.text().unwrap_or_default();
+        let labels: Vec<String> = text
+            .split('+')
+            .map(|label| label.trim().to_owned())
+            .collect();
+        let twice = (1..labels.len()).any(|at| labels[..at].contains(&labels[at]));
+        if twice || labels.iter().any(String::is_empty) {
+            return Err(value.is_not("labels of rails with + between them, each once"));
+        }
+        Ok(Self(labels))
+    }
+    fn show(&self) -> Option<String> {
+        Some(literal(&self.0.join("+")))
     }
 }

@@ -192,6 +192,20 @@ pub static KEYS: &[Key] = keys! {
         "Where it stands what the clocks were before e4 touched them, so that the next start or `e4 restore` can give them back."
     rare "clocks.sysfs_root" "sysfs-root" clocks.sysfs_root =>
         "Root of the tree with sys/devices/system/cpu/cpufreq and the other clocks; another than / stands in for the kernel's."
+    common "power.sensor" "power-sensor" power.sensor =>
+        "What measures energy. auto: the best sensor that can be read, or none; any: the best, and its lack is an error; ina3221, rapl, acpi, hwmon: a sensor of this kind, and its lack is an error; none: no energy."
+    rare "power.board" "board" power.board =>
+        "The board, whose power rails e4 then knows: nano, tx2, xavier-nx, agx-xavier, orin-nano, agx-orin. Unset: as the device tree says."
+    rare "power.rails" "power-rails" power.rails =>
+        "Labels of the sensor's rails that add up to what is to be measured, as VDD_IN or CPU+GPU. Unset: those of the board, or every rail of an unknown one."
+    rare "power.per_frame" "frame-energy" power.per_frame =>
+        "Hold each JSON line back until the energy of its frame is known (about two windows of the sensor; the line comes with the next frame at the earliest), and add it. Unset: except for live sources."
+    common "dvfs.mode" "dvfs" dvfs.mode =>
+        "observe: read the clocks; plan: set them for each segment as dvfs.plan says, and give them back at the end."
+    common "dvfs.plan" "plan" dvfs.plan =>
+        "The plan (e4.plan/1) for this bundle and board, where dvfs.mode is plan."
+    rare "dvfs.transitions" "transitions" dvfs.transitions =>
+        "How long the clocks take to change, as `e4 profile --transitions --json` has measured it. Unset: typical times at first, then what is seen in the run."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>

@@ -276,7 +276,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 /// The known key or section closest to `key` in typing errors, where the same
-/// name in another section is close too.
+/// name in another section is close too, and so is the key of a flag so called.
 fn nearest(key: &str) -> String {
     let parts = key.split('.').count();
     let sections = KEYS.iter().filter_map(|known| {
@@ -284,10 +284,22 @@ fn nearest(key: &str) -> String {
         Some(&known.name[..end])
     });
     let names = KEYS.iter().map(|known| known.name).chain(sections);
-    names
-        .min_by_key(|name| distance(key, name))
-        .unwrap_or_default()
-        .to_owned()
+    let names = names.map(|name| (distance(key, name), name));
+    let flags = KEYS
+        .iter()
+        .map(|known| (flag_distance(key, known.flag), known.name));
+    let nearest = names.chain(flags).min_by_key(|&(distance, _)| distance);
+    nearest.map(|(_, name)| name).unwrap_or_default().to_owned()
+}
+
+/// How far `key` is from a flag's name, whatever section it stands in.
+fn flag_distance(key: &str, flag: &str) -> usize {
+    let (section, leaf) = key.rsplit_once('.').unwrap_or(("", key));
+    let apart = strsim::damerau_levenshtein(&leaf.replace('_', "-"), flag);
+    match section {
+        "" => apart,
+        _ => 2 * apart + 1,
+    }
 }
 
 fn distance(key: &str, known: &str) -> usize {

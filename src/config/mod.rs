@@ -36,8 +36,8 @@ mod value;
 
 pub use camera::{DeviceName, Formats};
 pub use choices::{
-    Class, CoreChoice, CpuLatencyChoice, EngineKind, OutputTo, Pace, SourceKind, StatusMode,
-    Threads,
+    BoardName, Class, CoreChoice, CpuLatencyChoice, DvfsMode, EngineKind, OutputTo, Pace, Rails,
+    SourceKind, StatusMode, Threads,
 };
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
@@ -46,9 +46,11 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
+use crate::power;
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
 use crate::tensor::convert::Resize;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// Everything that a run can be told.
@@ -70,6 +72,10 @@ pub struct Config {
     pub stage: StageConfigs,
     /// Clocks.
     pub clocks: ClocksConfig,
+    /// Energy.
+    pub power: PowerConfig,
+    /// What is done with them.
+    pub dvfs: DvfsConfig,
     /// Outputs.
     pub sink: SinkConfig,
 }
@@ -84,7 +90,7 @@ pub struct SourceConfig {
     /// Start over at the end (`loop`).
     pub repeat: bool,
     /// Most captured frames.
-    pub frames: Option<u64>,
+    pub frames: Option<NonZeroU64>,
     /// How fast frames are taken.
     pub pace: Pace,
     /// What happens to frames while infer is busy.
@@ -352,6 +358,30 @@ impl Default for ClocksConfig {
             sysfs_root: "/".into(),
         }
     }
+}
+
+/// `[power]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PowerConfig {
+    /// What measures energy.
+    pub sensor: power::Choice,
+    /// The board; unset: as the device tree says.
+    pub board: Option<BoardName>,
+    /// The rails that add up; unset: the board's.
+    pub rails: Option<Rails>,
+    /// Hold lines back for their frames' energy; unset: except for live sources.
+    pub per_frame: Option<bool>,
+}
+
+/// `[dvfs]`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DvfsConfig {
+    /// What is done with the clocks.
+    pub mode: DvfsMode,
+    /// The plan.
+    pub plan: Option<PathBuf>,
+    /// How long clocks take to change, as measured.
+    pub transitions: Option<PathBuf>,
 }
 
 /// `[sink]`

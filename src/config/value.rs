@@ -2,6 +2,7 @@
 //! the TOML literal that `--print-config` shows.
 
 use std::fmt::Display;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -100,6 +101,19 @@ macro_rules! whole_numbers {
 // TOML integers end at i64::MAX; a seed above it must come from a flag, so u64
 // is printed as it is and TOML reads it back through i128.
 whole_numbers!(u8, u32, u64);
+
+impl Setting for NonZeroU64 {
+    fn hint() -> Option<&'static str> {
+        Some("N")
+    }
+    fn read(value: &Value<'_>) -> Result<Self, String> {
+        let number = value.integer().and_then(Self::new);
+        number.ok_or_else(|| value.is_not("a whole number from 1"))
+    }
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
 
 impl Setting for f64 {
     fn hint() -> Option<&'static str> {

@@ -27,6 +27,7 @@
 
 mod bundle;
 mod camera;
+mod clocks;
 mod cores;
 mod engine;
 mod host;
@@ -34,6 +35,7 @@ mod idle;
 mod kernel;
 mod library;
 mod limits;
+mod power;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -63,6 +65,11 @@ pub const ROWS: &[Row] = &[
     idle::states,
     idle::latency,
     camera::camera,
+    clocks::cpu,
+    clocks::gpu,
+    clocks::emc,
+    clocks::plan,
+    power::power,
     engine::cpu,
     engine::tensorrt,
     engine::onnxruntime,

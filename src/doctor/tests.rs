@@ -16,6 +16,7 @@ impl Fake {
         let fake = Self(tempfile::tempdir().unwrap());
         let clock = |name: &str| format!("{CLOCK}/{name}");
         let cpu = |name: &str| format!("{CPU}/{name}");
+        let policy = |name: &str| cpu(&format!("cpufreq/policy0/{name}"));
         for (path, text) in [
             ("proc/self/status", STATUS),
             ("proc/self/limits", LIMITS),
@@ -38,6 +39,17 @@ impl Fake {
             ("proc/irq/30/smp_affinity_list", "0-1\n"),
             ("proc/irq/30/effective_affinity_list", "0\n"),
             ("proc/irq/30/camera/x", ""),
+            (&policy("affected_cpus"), "0 1\n"),
+            (&policy("related_cpus"), "0 1\n"),
+            (&policy("cpuinfo_min_freq"), "729600\n"),
+            (&policy("cpuinfo_max_freq"), "1510400\n"),
+            (&policy("cpuinfo_cur_freq"), "1510400\n"),
+            (&policy("scaling_available_frequencies"), "729600 1510400\n"),
+            (&policy("scaling_cur_freq"), "1510400\n"),
+            (&policy("scaling_min_freq"), "729600\n"),
+            (&policy("scaling_max_freq"), "1510400\n"),
+            (&policy("scaling_governor"), "schedutil\n"),
+            (&policy("scaling_driver"), "tegra194\n"),
             ("dev/cpu_dma_latency", ""),
             ("dev/video0", ""),
             ("usr/lib/x86_64-linux-gnu/libnvinfer.so.10.3.0", ""),
@@ -95,7 +107,9 @@ fn a_host_with_everything_is_ready_without_a_warning() {
     assert!(report.ready, "{}", report.text());
     for (id, state) in states(&report) {
         let wanted = match id {
-            "onnxruntime" | "clip" => State::NotApplicable,
+            "onnxruntime" | "clip" | "gpu-clock" | "emc-clock" | "plan" | "power" => {
+                State::NotApplicable
+            }
             _ => State::Ok,
         };
         assert_eq!(state, wanted, "{id}: {}", report.text());
@@ -162,6 +176,12 @@ const LOSSES: &[Loss] = &[
             fake.write("proc/self/status", &everywhere);
         },
         "core 1 (infer) is not among them",
+    ),
+    (
+        "cpu-clock",
+        State::Warn,
+        |fake| fake.write(&format!("{CPU}/cpufreq/policy0/scaling_max_freq"), "729600"),
+        "cpu0 may run at no more than 729600 kHz",
     ),
     (
         "nohz-full",

@@ -1,8 +1,9 @@
 //! An exit's adapter: pooled feature to a normalised one, and its mix with
 //! those of the shallower exits of the same frame.
 
-use super::linear::{layer_norm, multiply_add, relu, transpose};
-use super::simd::{accumulate, accumulate_columns};
+use super::cells::PANEL;
+use super::linear::{layer_norm, multiply_add, relu};
+use super::simd::{accumulate_cells, accumulate_columns};
 use super::sizes::Sizes;
 use super::weights::{ExitHead, at};
 
@@ -11,9 +12,9 @@ use super::weights::{ExitHead, at};
 pub(super) struct Adapter {
     cells: usize,
     feature: usize,
-    /// The pooled feature as `[cells, C]`.
+    /// Sums of the convolution, `[cells, M]`, M filled up to whole panels.
     by_cell: Vec<f32>,
-    /// After the convolution, `[M, cells]`.
+    /// After the convolution and its ReLU, `[M, cells]`.
     reduced: Vec<f32>,
     /// `v_e` of every exit, `[E, D]`.
     adapted: Vec<f32>,
@@ -23,11 +24,11 @@ pub(super) struct Adapter {
 
 impl Adapter {
     pub(super) fn new(sizes: &Sizes) -> Self {
-        let channels = sizes.channels.iter().max().copied();
+        let panelled = sizes.adapter_channels.next_multiple_of(PANEL);
         Self {
             cells: sizes.cells,
             feature: sizes.feature,
-            by_cell: vec![0.0; channels.unwrap_or(0) * sizes.cells],
+            by_cell: vec![0.0; panelled * sizes.cells],
             reduced: vec![0.0; sizes.adapter_channels * sizes.cells],
             adapted: vec![0.0; sizes.channels.len() * sizes.feature],
             mixed: vec![0.0; sizes.feature],
@@ -42,15 +43,18 @@ impl Adapter {
         values: &[f32],
         pooled: &[f32],
     ) -> &[f32] {
-        let channels = pooled.len() / self.cells;
-        let by_cell = &mut self.by_cell[..pooled.len()];
-        transpose(pooled, self.cells, by_cell);
         let biases = at(values, &head.conv.bias);
-        for (row, bias) in self.reduced.chunks_exact_mut(self.cells).zip(biases) {
-            row.fill(*bias);
+        let outputs = self.by_cell.len() / self.cells;
+        for sums in self.by_cell.chunks_exact_mut(outputs) {
+            sums[..biases.len()].copy_from_slice(biases);
         }
-        let weight = at(values, &head.conv.weight);
-        accumulate(weight, by_cell, channels, &mut self.reduced);
+        accumulate_cells(&head.conv_panels, pooled, self.cells, &mut self.by_cell);
+        for (cell, sums) in self.by_cell.chunks_exact(outputs).enumerate() {
+            let column = self.reduced[cell..].iter_mut().step_by(self.cells);
+            for (out, sum) in column.zip(sums) {
+                *out = *sum;
+            }
+        }
         relu(&mut self.reduced);
         let start = exit * self.feature;
         let adapted = &mut self.adapted[start..start + self.feature];

@@ -7,138 +7,60 @@
 use std::array::from_fn;
 
 /// Lanes of one accumulator: one AVX-512 register, two of AVX2, four of NEON.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Rows that share one read of the input.
 const ROWS: usize = 4;
-/// Input columns that share one read of the weights.
-const COLUMNS: usize = 3;
 
 #[inline(always)]
 pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// `out[r, j] += weight[r, ..] . input[j, ..]` with rows of `width` elements:
-/// `weight` is `[rows, width]`, `input` `[n, width]`, `out` `[rows, n]`.
+/// `out[r] += weight[r, ..] . input`: `weight` is `[out, input]`.
 #[inline(always)]
-pub(super) fn accumulate_body<const FMA: bool>(
-    weight: &[f32],
-    input: &[f32],
-    width: usize,
-    out: &mut [f32],
-) {
-    let n = input.len() / width;
+pub(super) fn accumulate_body<const FMA: bool>(weight: &[f32], input: &[f32], out: &mut [f32]) {
+    let width = input.len();
     let mut weights = weight.chunks_exact(ROWS * width);
-    let mut outs = out.chunks_exact_mut(ROWS * n);
+    let mut outs = out.chunks_exact_mut(ROWS);
     for (weight, out) in weights.by_ref().zip(outs.by_ref()) {
-        block::<FMA, ROWS>(weight, input, width, out);
+        rows::<FMA, ROWS>(weight, input, out);
     }
     let weights = weights.remainder().chunks_exact(width);
-    let outs = outs.into_remainder().chunks_exact_mut(n);
+    let outs = outs.into_remainder().chunks_exact_mut(1);
     for (weight, out) in weights.zip(outs) {
-        block::<FMA, 1>(weight, input, width, out);
+        rows::<FMA, 1>(weight, input, out);
     }
 }
 
-/// `R` rows of weights against every column of the input.
+/// `R` rows against the input, all sums in registers; every weight is used once and
+/// multiplied straight from memory.
 #[inline(always)]
-fn block<const FMA: bool, const R: usize>(
-    weight: &[f32],
-    input: &[f32],
-    width: usize,
-    out: &mut [f32],
-) {
-    let n = input.len() / width;
-    let mut column = 0;
-    while column + COLUMNS <= n {
-        tile::<FMA, R, COLUMNS>(
-            weight,
-            &input[column * width..],
-            width,
-            &mut out[column..],
-            n,
-        );
-        column += COLUMNS;
-    }
-    while column < n {
-        tile::<FMA, R, 1>(
-            weight,
-            &input[column * width..],
-            width,
-            &mut out[column..],
-            n,
-        );
-        column += 1;
-    }
-}
-
-/// `R` rows against `N` columns, all sums in registers; `stride` separates
-/// the rows of `out`.
-#[inline(always)]
-fn tile<const FMA: bool, const R: usize, const N: usize>(
-    weight: &[f32],
-    input: &[f32],
-    width: usize,
-    out: &mut [f32],
-    stride: usize,
-) {
+fn rows<const FMA: bool, const R: usize>(weight: &[f32], input: &[f32], out: &mut [f32]) {
+    let width = input.len();
     let rows: [_; R] = from_fn(|r| weight[r * width..][..width].as_chunks::<LANES>());
-    let columns: [_; N] = from_fn(|j| input[j * width..][..width].as_chunks::<LANES>());
-    let chunks = width / LANES;
-    let row_chunks = from_fn(|r| &rows[r].0[..chunks]);
-    let column_chunks = from_fn(|j| &columns[j].0[..chunks]);
-    let sums = if N == 1 {
-        row_sums::<FMA, R, N>(row_chunks, column_chunks)
-    } else {
-        tile_sums::<FMA, R, N>(row_chunks, column_chunks)
-    };
+    let column = input.as_chunks::<LANES>();
+    let row_chunks: [_; R] = from_fn(|r| &rows[r].0[..column.0.len()]);
+    let mut sums = [[0.0f32; LANES]; R];
+    for (k, values) in column.0.iter().enumerate() {
+        for r in 0..R {
+            sums[r] = lanes::<FMA>(&row_chunks[r][k], values, sums[r]);
+        }
+    }
     for r in 0..R {
-        for j in 0..N {
-            let mut tail = 0.0;
-            for (a, b) in rows[r].1.iter().zip(columns[j].1) {
-                tail = multiply_add::<FMA>(*a, *b, tail);
-            }
-            out[r * stride + j] += horizontal(sums[r][j]) + tail;
+        let mut tail = 0.0;
+        for (a, b) in rows[r].1.iter().zip(column.1) {
+            tail = multiply_add::<FMA>(*a, *b, tail);
         }
+        out[r] += horizontal(sums[r]) + tail;
     }
 }
 
-/// Lanes of the sums where every weight is used once: it is multiplied straight
-/// from memory.
 #[inline(always)]
-fn row_sums<const FMA: bool, const R: usize, const N: usize>(
-    rows: [&[[f32; LANES]]; R],
-    columns: [&[[f32; LANES]]; N],
-) -> [[[f32; LANES]; N]; R] {
-    let mut sums = [[[0.0f32; LANES]; N]; R];
-    for k in 0..columns[0].len() {
-        for r in 0..R {
-            sums[r][0] = lanes::<FMA>(&rows[r][k], &columns[0][k], sums[r][0]);
-        }
-    }
-    sums
-}
-
-/// The same where a weight serves several columns: it is loaded first, once.
-#[inline(always)]
-fn tile_sums<const FMA: bool, const R: usize, const N: usize>(
-    rows: [&[[f32; LANES]]; R],
-    columns: [&[[f32; LANES]]; N],
-) -> [[[f32; LANES]; N]; R] {
-    let mut sums = [[[0.0f32; LANES]; N]; R];
-    for k in 0..columns[0].len() {
-        let weights: [[f32; LANES]; R] = from_fn(|r| rows[r][k]);
-        for r in 0..R {
-            for j in 0..N {
-                sums[r][j] = lanes::<FMA>(&weights[r], &columns[j][k], sums[r][j]);
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn lanes<const FMA: bool>(a: &[f32; LANES], b: &[f32; LANES], sum: [f32; LANES]) -> [f32; LANES] {
+pub(super) fn lanes<const FMA: bool>(
+    a: &[f32; LANES],
+    b: &[f32; LANES],
+    sum: [f32; LANES],
+) -> [f32; LANES] {
     from_fn(|lane| multiply_add::<FMA>(a[lane], b[lane], sum[lane]))
 }
 
@@ -149,22 +71,9 @@ fn horizontal(lanes: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// Cells of the pooling grid of every bundle so far.
-const GRID: usize = 9;
-
 /// `[rows, columns]` to `[columns, rows]`.
 pub(super) fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
     let rows = from.len() / columns;
-    if columns == GRID {
-        let mut outs = to.chunks_exact_mut(rows.max(1));
-        let outs: [&mut [f32]; GRID] = from_fn(|_| outs.next().unwrap_or_default());
-        for (row, values) in from.as_chunks::<GRID>().0.iter().enumerate() {
-            for column in 0..GRID {
-                outs[column][row] = values[column];
-            }
-        }
-        return;
-    }
     for (row, values) in from.chunks_exact(columns).enumerate() {
         for (column, value) in values.iter().enumerate() {
             to[column * rows + row] = *value;
@@ -283,18 +192,18 @@ mod tests {
     proptest! {
         #[test]
         fn every_shape_multiplies_as_the_plain_loop_does(
-            rows in 1usize..14, n in 1usize..11, width in 1usize..70, seed in 0u32..1000,
+            rows in 1usize..14, width in 1usize..70, seed in 0u32..1000,
         ) {
             let value = |i: usize| {
                 let bits = (u32::try_from(i).unwrap() + seed).wrapping_mul(2_654_435_761) >> 16;
                 f32::from(u16::try_from(bits & 0xff).unwrap()) / 128.0 - 1.0
             };
             let weight: Vec<f32> = (0..rows * width).map(value).collect();
-            let input: Vec<f32> = (0..n * width).map(|i| value(i + 7919)).collect();
+            let input: Vec<f32> = (0..width).map(|i| value(i + 7919)).collect();
             let want = naive(&weight, &input, width, 0.5);
             for multiply in [simd::accumulate, accumulate_body::<false>, accumulate_body::<true>] {
-                let mut out = vec![0.5; rows * n];
-                multiply(&weight, &input, width, &mut out);
+                let mut out = vec![0.5; rows];
+                multiply(&weight, &input, &mut out);
                 for (got, want) in out.iter().zip(&want) {
                     prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
                 }

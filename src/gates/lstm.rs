@@ -137,7 +137,7 @@ impl Proposal {
                 accumulate_columns(&weights.lstm_columns, input, gates);
             } else {
                 let weight = at(values, &weights.lstm[layer].weight_ih);
-                accumulate(weight, input, input.len(), gates);
+                accumulate(weight, input, gates);
             }
             let (old, new) = (&memory.cell[layer], &mut self.cell[layer]);
             cell(gates, old, new, &mut above[0]);

@@ -14,6 +14,7 @@
 
 mod adapter;
 mod attention;
+mod cells;
 pub mod check;
 mod error;
 mod head;

@@ -4,6 +4,7 @@
 //! without the wide instructions runs the portable one. Costs: a cached
 //! feature test a call.
 
+use super::cells::accumulate_cells_body;
 use super::linear::{accumulate_body, accumulate_columns_body};
 use super::math::{cell_body, tanh_body};
 
@@ -40,8 +41,18 @@ macro_rules! dispatched {
 }
 
 dispatched! {
-    /// `out[r, j] += weight[r, ..] . input[j, ..]`, rows of `width` elements.
-    accumulate = accumulate_body(weight: &[f32], input: &[f32], width: usize, out: &mut [f32])
+    /// `out[r] += weight[r, ..] . input`, with `weight` `[out, input]`.
+    accumulate = accumulate_body(weight: &[f32], input: &[f32], out: &mut [f32])
+}
+
+dispatched! {
+    /// `sums[cell, output] += panels[output, ..] . pooled[.., cell]`.
+    accumulate_cells = accumulate_cells_body(
+        panels: &[f32],
+        pooled: &[f32],
+        cells: usize,
+        sums: &mut [f32]
+    )
 }
 
 dispatched! {
@@ -64,18 +75,26 @@ dispatched! {
 /// Asks for the cache lines of `values`, which will be read soon.
 #[inline(always)]
 pub(super) fn prefetch(values: &[f32]) {
+    prefetch_beyond(values, 0);
+}
+
+/// Asks for as many cache lines as `values` has, `elements` further on; they may
+/// lie beyond what there is.
+#[inline(always)]
+pub(super) fn prefetch_beyond(values: &[f32], elements: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in values.chunks(16) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let address = line.as_ptr().wrapping_add(elements);
         // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = (values, elements);
 }
 
 /// `out = bias + weight . input`, with `weight` `[out, input]`.
 pub(super) fn affine(weight: &[f32], bias: &[f32], input: &[f32], out: &mut [f32]) {
     out.copy_from_slice(bias);
-    accumulate(weight, input, input.len(), out);
+    accumulate(weight, input, out);
 }

@@ -4,9 +4,11 @@
 //! with its shape, in f32 and aligned, nothing else is, and every value is
 //! finite. Errors name the file and the tensor. Costs: one pass over the file
 //! at opening; on the heap, the table of positions and a second copy, column after
-//! column, of the matrices whose input has passed a ReLU.
+//! column, of the matrices whose input has passed a ReLU, and in panels of the
+//! convolutions.
 
 use super::GatesError;
+use super::cells::panels;
 use super::linear::{all_finite, transpose};
 use super::simd::affine;
 use super::sizes::Sizes;
@@ -55,6 +57,8 @@ pub(super) struct LstmLayer {
 #[derive(Clone, Debug)]
 pub(super) struct ExitHead {
     pub(super) conv: Linear,
+    /// The weight of `conv` as [`panels`].
+    pub(super) conv_panels: Vec<f32>,
     pub(super) fc: Linear,
     /// The weight of `fc`, column after column: its input has passed a ReLU.
     pub(super) fc_columns: Vec<f32>,
@@ -177,11 +181,16 @@ impl Reader<'_> {
         Ok(start / size_of::<f32>()..end / size_of::<f32>())
     }
 
+    /// The matrix at `span`, which has been checked.
+    fn matrix(&self, span: &Span) -> &[f32] {
+        let values: &[f32] = bytemuck::try_cast_slice(self.bytes).unwrap_or_default();
+        values.get(span.clone()).unwrap_or_default()
+    }
+
     /// A copy of the matrix at `span`, of rows of `width` elements, column after
     /// column.
     fn columns(&self, span: &Span, width: usize) -> Vec<f32> {
-        let values: &[f32] = bytemuck::try_cast_slice(self.bytes).unwrap_or_default();
-        let matrix = values.get(span.clone()).unwrap_or_default();
+        let matrix = self.matrix(span);
         let mut columns = vec![0.0; matrix.len()];
         transpose(matrix, width, &mut columns);
         columns
@@ -209,12 +218,14 @@ impl Reader<'_> {
         let adapter = format!("exit.{exit}.adapter");
         let channels = sizes.channels[exit];
         let gate = (exit + 1 < sizes.channels.len()).then(|| self.gate(exit, sizes));
+        let conv = self.linear(&format!("{adapter}.conv"), &[m, channels])?;
         let fc = self.linear(&format!("{adapter}.fc"), &[d, m * sizes.cells])?;
         Ok(ExitHead {
             gate: gate.transpose()?,
             fc_columns: self.columns(&fc.weight, m * sizes.cells),
             fc,
-            conv: self.linear(&format!("{adapter}.conv"), &[m, channels])?,
+            conv_panels: panels(self.matrix(&conv.weight), channels),
+            conv,
             norm: self.linear(&format!("{adapter}.norm"), &[d])?,
             mix: self.tensor(&format!("exit.{exit}.mix"), &[exit + 1])?,
             classifier: self.linear(&format!("exit.{exit}.classifier"), &[sizes.classes, h])?,

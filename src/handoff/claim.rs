@@ -41,9 +41,9 @@ impl<T> Claimable<T> {
     /// Calls `work` with the value, or does nothing where somebody has claimed it.
     pub fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         // SYNC: claim. Sees what the last claimant wrote.
-        if self.claimed.swap(true, Ordering::Acquire) {
-            return None;
-        }
+        self.claimed
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .ok()?;
         let _claim = Claim(&self.claimed);
         // SAFETY: the flag was clear and is set now by us alone; until `_claim` is
         // dropped, after the reference has ended, nobody else gets here.

@@ -6,18 +6,20 @@
 //! protocols alone are compiled and model-checked (`tests/loom`).
 
 pub mod claim;
+pub mod follow;
 mod futex;
 pub mod hop;
 pub mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
 pub mod predict;
-mod ring;
+pub(crate) mod ring;
 pub mod strategy;
 pub mod wait;
 mod wake;
 
 pub use claim::Claimable;
+pub use follow::{Followed, Follower, PlanPort, follow};
 pub use hop::{HopRx, HopTx, Received, SendError, hop};
 pub use mailbox::{MailboxRx, MailboxTx, mailbox};
 pub use predict::ArrivalPredictor;

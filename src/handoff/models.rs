@@ -11,7 +11,9 @@
 use super::futex::NEVER;
 use super::ring::ring;
 use super::wake::{Both, Fences, Sleep, WakeWord};
-use super::{Claimable, Received, SendError, Until, WaitStrategy, Waiter, hop, mailbox};
+use super::{
+    Claimable, Followed, Received, SendError, Until, WaitStrategy, Waiter, follow, hop, mailbox,
+};
 use crate::sync::Arc;
 use crate::tensor::SlotPool;
 use loom::thread;
@@ -308,5 +310,77 @@ fn loom_a_claimable_value_has_one_claimant_at_a_time() {
         let counted = owner.join().unwrap();
         assert!(seen.is_none_or(|seen| seen <= 2));
         assert_eq!(value.try_with(|v| *v), Some(counted));
+    });
+}
+
+/// The dvfs thread: events from infer, a plan from whoever replans, the end.
+#[test]
+fn loom_a_follower_sees_every_event_and_the_newest_plan_and_ends() {
+    bounded(2, || {
+        let (infer, mut own) = (waiter(), waiter());
+        let (mut tx, mut port, mut follower) = follow::<u8, Box<u8>>(2, &infer, &own);
+        let infer = thread::spawn(move || {
+            for event in 0..2 {
+                tx.try_send(event).unwrap();
+            }
+        });
+        let planner = thread::spawn(move || {
+            let older = [1, 2].map(|plan| port.put(Box::new(plan)).is_some());
+            usize::from(older[0]) + usize::from(older[1])
+        });
+        let (mut events, mut plans) = (0, 0);
+        let mut plan = Box::new(0);
+        loop {
+            match follower.next(&mut own, NEVER) {
+                Followed::Event(event) => {
+                    assert_eq!(event, events);
+                    events += 1;
+                }
+                Followed::Plan(next) => {
+                    assert!(*next > *plan, "an older plan came later");
+                    plans += 1;
+                    follower.give_back(std::mem::replace(&mut plan, next));
+                }
+                Followed::TimedOut => {}
+                Followed::Ended => break,
+            }
+        }
+        assert_eq!(events, 2);
+        let superseded = planner.join().unwrap();
+        assert!(plans + superseded <= 2, "a plan was taken twice");
+        infer.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_follower_whose_time_comes_loses_no_event() {
+    bounded(3, || {
+        let (infer, mut own) = (waiter(), waiter());
+        let clock = own.word();
+        let (mut tx, _port, mut follower) = follow::<u8, u8>(1, &infer, &own);
+        let clock = thread::spawn(move || clock.expire());
+        let infer = thread::spawn(move || tx.try_send(1).unwrap());
+        let mut got = follower.next(&mut own, NEVER - 1);
+        if got == Followed::TimedOut {
+            got = follower.next(&mut own, NEVER);
+        }
+        assert_eq!(got, Followed::Event(1));
+        assert_eq!(follower.next(&mut own, NEVER), Followed::Ended);
+        clock.join().unwrap();
+        infer.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_an_event_for_a_follower_that_went_comes_back() {
+    loom::model(|| {
+        let (infer, own) = (waiter(), waiter());
+        let (mut tx, port, follower) = follow::<u8, u8>(1, &infer, &own);
+        let gone = thread::spawn(move || drop(follower));
+        let first = tx.try_send(1);
+        gone.join().unwrap();
+        assert!(port.is_closed());
+        assert_eq!(tx.try_send(2), Err(2));
+        drop(first);
     });
 }

@@ -116,6 +116,12 @@ impl Waiter {
         }
     }
 
+    /// True when other stages run on the same core.
+    #[must_use]
+    pub fn shares_core(&self) -> bool {
+        self.shared
+    }
+
     /// A handle that wakes this waiter.
     #[must_use]
     pub fn notifier(&self) -> Notifier {

@@ -15,7 +15,7 @@
 //!
 //! Guarantees: of the two looks at least one sees the other side, so no wake-up
 //! is lost. The fences give that; acquire and release alone do not (both looks
-//! may read the past). The loom models below run this code with either fence
+//! may read the past). The loom models (`models.rs`) run this code with either fence
 //! taken out and must then fail.
 //!
 //! Every change of the word is a swap, so that its changes have one order that

@@ -30,6 +30,8 @@ pub(super) struct Capture {
     pub frames: u64,
     pub samples: u64,
     pub damage: Damage,
+    /// The source said that it has ended.
+    pub ended: bool,
     pub notices: Notices,
     /// Clip of the latest frame.
     pub clip: u32,
@@ -121,7 +123,10 @@ impl Capture {
             }
             Next::Idle => Ok(Step::Idle),
             Next::Starved => Ok(Step::Starved),
-            Next::End => Ok(Step::End),
+            Next::End => {
+                self.ended = true;
+                Ok(Step::End)
+            }
         }
     }
 
@@ -180,6 +185,7 @@ impl Capture {
         SourcePart {
             gaps,
             damage: self.damage,
+            ended: self.ended,
         }
     }
 }

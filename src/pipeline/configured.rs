@@ -1,7 +1,8 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
+use super::dvfs_setup::{self, DvfsError};
 use super::targets::{self, Overwrites};
-use super::{OnError, Pipeline, Placement, Sink, SinkSetup, SinkWatch, Stop};
+use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::auto::AutoEngine;
@@ -9,15 +10,17 @@ use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
 use crate::gates::{Gates, GatesError};
+use crate::power::{PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
-use crate::source::{FrameSource, SourceError};
+use crate::source::{FrameSource, Reporter, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,9 +40,15 @@ pub enum SetupError {
     /// The generator is asked for what it cannot do.
     #[error(transparent)]
     Camera(#[from] CameraError),
+    /// Energy is asked for and cannot be measured.
+    #[error(transparent)]
+    Power(#[from] PowerError),
     /// A file has two uses.
     #[error(transparent)]
     Overwrites(#[from] Overwrites),
+    /// The clocks cannot be followed as asked.
+    #[error(transparent)]
+    Dvfs(#[from] DvfsError),
     /// An output cannot be opened.
     #[error("--output {to}: {source}")]
     Output {
@@ -82,6 +91,9 @@ impl Pipeline<Sink> {
         let (source, mut notices) = source(config, &bundle, stop)?;
         let (engine, more) = engine(config.engine.kind, &bundle);
         notices.extend(more);
+        let live = source.info().live || config.source.policy == Policy::Newest;
+        let (energy, unreadable) = energy(config, live)?;
+        notices.extend(unreadable);
         let drops: Arc<DropCounters> = Arc::default();
         let sink = Sink::new(SinkSetup {
             labels: bundle.manifest().labels.clone(),
@@ -90,7 +102,10 @@ impl Pipeline<Sink> {
             outputs: outputs(config, stop)?,
             status: status(config),
             endless: config.source.kind != SourceKind::Clip,
+            energy,
         });
+        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle)?;
+        notices.extend(more);
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
             0 => u64::MAX,
@@ -105,11 +120,12 @@ impl Pipeline<Sink> {
             .timer_slack_ns(config.rt.timer_slack_ns)
             .prefault_heap(usize::try_from(config.rt.prefault_heap_mib).unwrap_or(0) << 20)
             .slots(usize::try_from(settings.slots).unwrap_or(usize::MAX))
-            .frames(config.source.frames)
+            .frames(config.source.frames.map(NonZeroU64::get))
             .sample(config.source.sample)
             .speculate(settings.speculate)
             .resize(settings.resize)
             .watchdog_ns(watchdog_ns)
+            .dvfs(dvfs)
             .drop_counters(drops);
         Ok((pipeline, notices))
     }
@@ -199,16 +215,9 @@ fn camera_options(config: &Config) -> v4l2::CameraOptions {
         },
         strict: config.pipeline.on_error == OnError::Strict,
         wait_ns: nanoseconds(camera.wait_s),
-        reporter: v4l2::Reporter::new(say),
+        // The pipeline tells it where to.
+        reporter: Reporter::silent(),
     }
-}
-
-/// Says a sentence at once, over the status line. Standard error may be closed;
-/// there is nobody to tell then.
-fn say(sentence: &str) {
-    let mut err = io::stderr();
-    let clear = if err.is_terminal() { "\r\x1b[K" } else { "" };
-    let _ = writeln!(err, "{clear}e4 run: {sentence}");
 }
 
 fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
@@ -239,6 +248,27 @@ fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
 fn nanoseconds(seconds: f64) -> u64 {
     let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX);
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The sensor that the configuration asks for, started, and sentences about those
+/// that cannot be read.
+fn energy(config: &Config, live: bool) -> Result<(Option<RunEnergy>, Vec<String>), SetupError> {
+    let settings = &config.power;
+    let wish = Wish {
+        choice: settings.sensor,
+        board: settings.board.map(|board| board.0.to_owned()),
+        rails: settings
+            .rails
+            .clone()
+            .map_or_else(Vec::new, |rails| rails.0),
+    };
+    let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
+    let sampler = selected.sensor.map(Sampler::start).transpose()?;
+    let per_frame = settings.per_frame.unwrap_or(!live);
+    Ok((
+        sampler.map(|s| RunEnergy::new(s, per_frame)),
+        selected.notices,
+    ))
 }
 
 fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupError> {

@@ -6,6 +6,7 @@ use super::run::{Outlet, ResultSink};
 use super::stop::Stop;
 use super::threads::Part;
 use super::wait::Waiter;
+use crate::dvfs::Counters;
 use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason, ExitRecord, FrameResult, MAX_EXITS};
@@ -40,6 +41,8 @@ pub(super) struct Feature {
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub outcome: Outcome,
+    /// What the frame's first gate gave.
+    pub first_gate: f32,
     pub pooled: Vec<f32>,
 }
 
@@ -67,6 +70,8 @@ pub(super) struct GateStage<S> {
     pub result: FrameResult,
     pub clip: Option<u32>,
     pub notices: Notices,
+    /// The clocks, where they are followed.
+    pub clocks: Option<Arc<Counters>>,
     /// An evaluation has failed, and that has been said.
     pub failed: bool,
     /// From when to when the frame's last exit was judged; the next segment may
@@ -90,6 +95,7 @@ impl<S: ResultSink> GateStage<S> {
             result: blank(&FrameHeader::default()),
             clip: None,
             notices,
+            clocks: None,
             failed: false,
             judged_ns: (0, 0),
         }
@@ -132,7 +138,13 @@ impl<S: ResultSink> GateStage<S> {
         self.result.class = evaluation.class;
         self.result.confidence = evaluation.softmax;
         self.result.decided_ns = decided_ns;
+        self.result.clocks = self.clocks.as_ref().map(|clocks| clocks.clocks());
         Outcome::Leave
+    }
+
+    /// What the first gate gave for the frame under way.
+    pub fn first_gate(&self) -> f32 {
+        self.result.exits[0].gate
     }
 
     /// Says the first failure; the frame is counted by infer.
@@ -167,13 +179,22 @@ impl<S: ResultSink> GateStage<S> {
         }
     }
 
-    /// Passes on the result of the frame that has just left, and only then does
-    /// what the next frame needs: commits the state and computes what depends on
-    /// that alone.
+    /// True when the sink has a thread of its own.
+    pub fn passes_on(&self) -> bool {
+        matches!(self.outlet, Outlet::Ring { .. })
+    }
+
+    /// Passes on the result of the frame that has just left; [`settle`](Self::settle)
+    /// must follow before the next frame.
     pub fn deliver(&mut self, waiter: &mut Waiter) {
         if !self.outlet.deliver(&mut self.result, &self.stop, waiter) {
             self.drops.drop_frame(DropReason::SinkFull);
         }
+    }
+
+    /// Does what the next frame needs of the one that has left: commits the state
+    /// and computes what depends on that alone.
+    pub fn settle(&mut self) {
         self.gates.commit();
         self.gates.look_ahead();
     }
@@ -197,6 +218,7 @@ fn blank(header: &FrameHeader) -> FrameResult {
         delivered_ns: 0,
         tensor_ns: header.tensor_ns,
         overlap_ns: 0,
+        clocks: None,
         exit: 0,
         class: 0,
         confidence: 0.0,

@@ -5,6 +5,7 @@
 //! while the gate thinks; work done in vain is waited for before its buffers
 //! are used again.
 
+use super::dvfs::Teller;
 use super::gate::{COUNTED, Feature, FrameHeader, GateStage, Outcome, Verdict};
 use super::hop::{HopRx, HopTx, Received};
 use super::notices::Notices;
@@ -12,6 +13,7 @@ use super::run::{PipelineError, ResultSink};
 use super::stop::Heartbeat;
 use super::threads::Part;
 use super::wait::{Until, Waiter};
+use crate::dvfs::EventKind;
 use crate::engine::bundle::Bundle;
 use crate::engine::bundle::elements;
 use crate::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
@@ -43,6 +45,7 @@ impl<S: ResultSink> Judge<S> {
                 let outcome = gate.judge(&feature);
                 *verdict = Some(Verdict {
                     outcome,
+                    first_gate: gate.first_gate(),
                     pooled: feature.pooled,
                 });
                 Ok(())
@@ -74,6 +77,7 @@ impl<S: ResultSink> Judge<S> {
     fn deliver(&mut self, waiter: &mut Waiter) {
         if let Self::Local { gate, .. } = self {
             gate.deliver(waiter);
+            gate.settle();
         }
     }
 }
@@ -105,6 +109,8 @@ pub(super) struct Infer<S> {
     /// The first engine failure, and how many frames were lost to such.
     pub failures: (Option<EngineError>, u64),
     notices: Notices,
+    /// Who sets the clocks.
+    pub teller: Option<Teller>,
 }
 
 impl<S: ResultSink> Infer<S> {
@@ -148,6 +154,7 @@ impl<S: ResultSink> Infer<S> {
             heartbeat,
             failures,
             notices,
+            teller: None,
         })
     }
 
@@ -203,6 +210,7 @@ impl<S: ResultSink> Infer<S> {
         match outcome {
             Err(PipelineError::Engine(error)) => {
                 self.engine_failed(header.frame, error);
+                self.tell(&header, EventKind::Dropped);
                 Ok(())
             }
             other => other,
@@ -216,6 +224,7 @@ impl<S: ResultSink> Infer<S> {
     ) -> Result<(), PipelineError> {
         let mut started_ns = now_ns();
         self.enqueue(0)?;
+        self.tell_started(&header, 0, started_ns);
         for index in 0..self.stages.len() {
             let pooled = self.collect(index)?;
             let finished_ns = now_ns();
@@ -231,7 +240,9 @@ impl<S: ResultSink> Infer<S> {
             let next = index + 1 < self.stages.len();
             let ahead = (self.speculate && next).then(|| {
                 started_ns = now_ns();
-                self.enqueue(index + 1)
+                let enqueued = self.enqueue(index + 1);
+                self.tell_started(&header, index + 1, started_ns);
+                enqueued
             });
             let verdict = self.judge.verdict(waiter)?;
             self.give_back(index, verdict.pooled);
@@ -243,22 +254,44 @@ impl<S: ResultSink> Infer<S> {
                 (Outcome::GoOn, None) if next => {
                     started_ns = now_ns();
                     self.enqueue(index + 1)?;
+                    self.tell_started(&header, index + 1, started_ns);
                     continue;
                 }
                 (Outcome::Leave, ahead) => {
                     self.judge.deliver(waiter);
+                    let first_gate = verdict.first_gate;
+                    self.tell(&header, EventKind::Left { exit, first_gate });
                     self.abandon(index + 1, ahead);
                 }
                 // Nothing follows the last exit: a gate that asks for more has failed.
                 (Outcome::Failed | Outcome::GoOn, ahead) => {
                     self.drops.drop_frame(DropReason::EngineFailed);
                     self.failures.1 += 1;
+                    self.tell(&header, EventKind::Dropped);
                     self.abandon(index + 1, ahead);
                 }
             }
             return Ok(());
         }
         Ok(())
+    }
+
+    /// Tells who sets the clocks, if anybody does.
+    fn tell(&mut self, header: &FrameHeader, kind: EventKind) {
+        if let Some(teller) = &mut self.teller {
+            teller.tell(header.frame, now_ns(), kind);
+        }
+    }
+
+    fn tell_started(&mut self, header: &FrameHeader, index: usize, at_ns: u64) {
+        if let Some(teller) = &mut self.teller {
+            let kind = EventKind::Started {
+                segment: u8::try_from(index).unwrap_or(u8::MAX),
+                sample: header.sample,
+                captured_ns: header.captured_ns,
+            };
+            teller.tell(header.frame, at_ns, kind);
+        }
     }
 
     /// Ends the run that was started ahead of a verdict which made it needless:

@@ -25,6 +25,8 @@ const CAPTURE_PATIENCE_NS: u64 = 50_000_000;
 /// A live frame that is older when infer takes it on one thread with capture has
 /// newer ones behind it.
 const LATE_NS: u64 = 1_000_000;
+/// How long a gate leaves the core to the sink before it goes on with its own work.
+const ASIDE_NS: u64 = 100_000;
 /// How long frames that wait when the run is stopped are still worked on.
 const DRAIN_NS: u64 = 300_000_000;
 
@@ -296,6 +298,14 @@ pub(super) fn capture_and_infer<S: ResultSink>(
     Ok(part)
 }
 
+/// Until when a gate with work left over from a frame waits for the next one: the
+/// sink, on the same core, has had its turn then, and what the work touches is warm
+/// when the next frame comes.
+fn aside(expected_ns: Option<u64>, now_ns: u64) -> Until {
+    let eve_ns = expected_ns.map_or(0, |at| at.saturating_sub(GUARD_NS));
+    Until::deadline(eve_ns.max(now_ns + ASIDE_NS))
+}
+
 pub(super) fn gate<S: ResultSink>(
     mut gate: GateStage<S>,
     mut features: HopRx<Feature>,
@@ -304,28 +314,49 @@ pub(super) fn gate<S: ResultSink>(
     heartbeat: &Heartbeat,
 ) -> Result<Part<S>, PipelineError> {
     let mut rhythm = Rhythm::default();
+    let steps_aside = waiter.shares_core() && gate.passes_on();
+    let mut unsettled = false;
     loop {
-        let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
-        let feature = match features.recv(&mut waiter, until) {
+        let now = now_ns();
+        let expected_ns = rhythm.expected_ns(now);
+        let until = if unsettled {
+            aside(expected_ns, now)
+        } else {
+            Until::FOREVER.expecting(expected_ns)
+        };
+        let received = features.recv(&mut waiter, until);
+        heartbeat.busy();
+        if std::mem::take(&mut unsettled) {
+            gate.settle();
+        }
+        let feature = match received {
             Received::Item(feature) => feature,
-            Received::TimedOut => continue,
+            Received::TimedOut => {
+                heartbeat.idle();
+                continue;
+            }
             Received::Closed => break,
         };
-        heartbeat.busy();
         let exit = feature.exit;
         rhythm.arrived(&feature, now_ns());
         let outcome = gate.judge(&feature);
         // Infer waits for nothing else: if it has gone, the features close too.
         let _ = verdicts.try_send(Verdict {
             outcome,
+            first_gate: gate.first_gate(),
             pooled: feature.pooled,
         });
         if outcome == Outcome::Leave {
             gate.deliver(&mut waiter);
+            unsettled = steps_aside;
+            if !unsettled {
+                gate.settle();
+            }
         }
         rhythm.judged(exit, outcome, now_ns());
         heartbeat.idle();
     }
+    heartbeat.idle();
     Ok(gate.finish())
 }
 
@@ -338,8 +369,12 @@ pub(super) fn sink<S: ResultSink>(
 ) -> Result<Part<S>, PipelineError> {
     let mut rhythm = FrameRhythm::default();
     loop {
-        let until = Until::FOREVER.expecting(rhythm.expected_ns(now_ns()));
-        match results.recv(&mut waiter, until) {
+        // On the gate's core the result comes from a thread that is awake: one that
+        // woke early would only be in its way.
+        let expected_ns = (!waiter.shares_core())
+            .then(|| rhythm.expected_ns(now_ns()))
+            .flatten();
+        match results.recv(&mut waiter, Until::FOREVER.expecting(expected_ns)) {
             Received::Item(mut result) => {
                 result.delivered_ns = now_ns();
                 heartbeat.busy_since(result.delivered_ns);

@@ -7,8 +7,8 @@
 //!
 //! Guarantees: every captured frame ends as exactly one of result or dropped
 //! with a counted reason; after warm-up no thread allocates, takes a lock or
-//! faults for a frame (the inside of the engine's run is the engine's own matter); a raised
-//! [`Stop`] drains what is under way and ends the run; a stage that makes no
+//! faults for a frame (the native engine included; what tract does inside a run is
+//! its own matter); a raised [`Stop`] drains what is under way and ends the run; a stage that makes no
 //! progress for longer than the watchdog's time ends the run with its name, and
 //! what had been achieved until then is in [`Ended`].
 //!
@@ -42,6 +42,9 @@
 
 mod capture;
 mod configured;
+mod dvfs;
+mod dvfs_setup;
+mod energy;
 mod gate;
 mod host;
 mod infer;
@@ -52,6 +55,7 @@ mod rhythm;
 mod run;
 pub mod sampler;
 pub mod sink;
+mod supervise;
 mod targets;
 mod threads;
 
@@ -63,6 +67,9 @@ pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
 pub use configured::SetupError;
+pub use dvfs::{Dvfs, DvfsTask};
+pub use dvfs_setup::DvfsError;
+pub use energy::RunEnergy;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};
 pub use sink::{Sink, SinkSetup, SinkWatch};

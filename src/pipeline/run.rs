@@ -2,17 +2,19 @@
 //! run leaves behind.
 
 use super::capture::Damage;
+use super::dvfs::Dvfs;
 use super::hop::HopTx;
 use super::notices::Notices;
 use super::placement::{Placement, Stage};
 use super::stop::Stop;
 use super::threads;
 use super::wait::{Until, Waiter};
+use crate::clocks::GuardHandle;
 use crate::engine::{Engine, EngineError, bundle::Bundle};
 use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
-use crate::telemetry::{DropCounters, FrameResult};
+use crate::telemetry::{DropCounters, DvfsSummary, FrameResult};
 use crate::tensor::convert::Resize;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -63,6 +65,7 @@ pub struct Pipeline<S> {
     pub(super) bundle: Bundle,
     pub(super) gates: Gates,
     pub(super) sink: S,
+    pub(super) dvfs: Option<Dvfs>,
     pub(super) options: Options,
 }
 
@@ -96,6 +99,9 @@ pub struct Finished<S> {
     pub source_gaps: BTreeMap<&'static str, u64>,
     /// Parts of the source that could not be read.
     pub damage: Damage,
+    /// The source came to its end: neither a limit of frames nor a request to stop
+    /// ended the run, so the last clip was seen whole.
+    pub source_ended: bool,
     /// The first engine failure, and how many frames were lost to such.
     pub engine_failures: (Option<EngineError>, u64),
     /// Sentences for the user: what was asked for and could not be had.
@@ -115,8 +121,13 @@ pub struct Ended<S> {
     pub source_gaps: BTreeMap<&'static str, u64>,
     /// Parts of the source that could not be read.
     pub damage: Damage,
+    /// The source came to its end: neither a limit of frames nor a request to stop
+    /// ended the run, so the last clip was seen whole.
+    pub source_ended: bool,
     /// The first engine failure, and how many frames were lost to such.
     pub engine_failures: (Option<EngineError>, u64),
+    /// What became of changes of clocks, where they were followed.
+    pub dvfs: Option<DvfsSummary>,
     /// Sentences for the user: what was asked for and could not be had.
     pub notices: Vec<String>,
     /// Why the run failed, if it did.
@@ -137,6 +148,7 @@ impl<S> Ended<S> {
             drops: self.drops,
             source_gaps: self.source_gaps,
             damage: self.damage,
+            source_ended: self.source_ended,
             engine_failures: self.engine_failures,
             notices: self.notices,
         })
@@ -179,6 +191,9 @@ pub enum PipelineError {
     /// A stage's thread panicked.
     #[error("the {0} stage panicked")]
     Panicked(Stage),
+    /// The thread that sets the clocks failed.
+    #[error("the dvfs thread {0}")]
+    Dvfs(String),
 }
 
 impl<S: ResultSink + 'static> Pipeline<S> {
@@ -213,6 +228,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             bundle,
             gates,
             sink,
+            dvfs: None,
             options,
         }
     }
@@ -316,6 +332,19 @@ impl<S: ResultSink + 'static> Pipeline<S> {
         self
     }
 
+    /// Clocks to follow the frames with.
+    #[must_use]
+    pub fn dvfs(mut self, dvfs: Option<Dvfs>) -> Self {
+        self.dvfs = dvfs;
+        self
+    }
+
+    /// What gives the clocks back from anywhere, a signal's thread for instance.
+    #[must_use]
+    pub fn clocks_handle(&self) -> GuardHandle {
+        self.dvfs.as_ref().map(Dvfs::handle).unwrap_or_default()
+    }
+
     /// Counters to use, for a sink that reports drops as they happen.
     #[must_use]
     pub fn drop_counters(mut self, drops: Arc<DropCounters>) -> Self {
@@ -331,7 +360,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
 
     /// Says sentences for the user as they arise: what was asked for and cannot
     /// be had, and failures that the run survives. Each is said once, on the
-    /// thread that finds it out.
+    /// thread that finds it out; what the source says, as often as it happens.
     #[must_use]
     pub fn on_notice(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.options.notices.told_to(say);

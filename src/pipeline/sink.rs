@@ -10,12 +10,16 @@
 //! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
+use super::energy::RunEnergy;
 use crate::handoff::Claimable;
 use crate::monotonic::now_ns;
+use crate::power::Figure;
 use crate::sync::Arc;
-use crate::telemetry::line::LineFormat;
+use crate::telemetry::line::{LineFormat, add_energy};
 use crate::telemetry::status::StatusLine;
-use crate::telemetry::{Aggregate, DropCounters, FrameResult, Output, OutputEnd, Report};
+use crate::telemetry::{
+    Aggregate, DropCounters, EnergyEnd, FrameResult, Output, OutputEnd, Report,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -35,6 +39,8 @@ pub struct SinkSetup {
     pub status: Option<StatusLine>,
     /// The source is an endless stream: its actions are judged, not its clips.
     pub endless: bool,
+    /// What measures the run's energy, if anything does.
+    pub energy: Option<RunEnergy>,
 }
 
 /// What a sink has gathered.
@@ -63,6 +69,8 @@ impl SinkWatch {
             gaps: BTreeMap::new(),
             unsent: gathered.unsent,
             output: gathered.end.clone(),
+            energy: EnergyEnd::default(),
+            dvfs: None,
         };
         loop {
             // The sink is in its totals for microseconds at a time.
@@ -86,6 +94,7 @@ pub struct Sink {
     outputs: Vec<Box<dyn Output>>,
     status: Option<StatusLine>,
     end: OutputEnd,
+    energy: Option<RunEnergy>,
 }
 
 impl Sink {
@@ -99,6 +108,7 @@ impl Sink {
             outputs,
             status,
             endless,
+            energy,
         } = setup;
         let format = LineFormat::new(&labels);
         let gathered = Gathered {
@@ -115,16 +125,27 @@ impl Sink {
             outputs,
             status,
             end: OutputEnd::Complete,
+            energy,
         }
     }
 
     /// Flushes the outputs, takes the status line away and hands over the totals.
     #[must_use]
     pub fn finish(mut self) -> Report {
+        if let Some(energy) = &mut self.energy {
+            energy.settle();
+        }
+        self.publish_held(true);
         self.flush();
         self.gather(None);
         self.status = None;
-        self.watch().report()
+        let mut report = self.watch().report();
+        report.energy = self
+            .energy
+            .take()
+            .map(RunEnergy::finish)
+            .unwrap_or_default();
+        report
     }
 
     /// What tells the totals so far, from any thread.
@@ -163,11 +184,22 @@ impl Sink {
         due.flatten().unwrap_or_default()
     }
 
-    fn publish(&mut self, result: &FrameResult) {
+    /// Publishes the lines that have waited for their energy long enough.
+    fn publish_held(&mut self, last: bool) {
+        while let Some((held, figure)) = self.energy.as_mut().and_then(|e| e.release(last)) {
+            if self.end == OutputEnd::Complete {
+                self.publish(&held.result, held.drops, figure);
+            }
+        }
+    }
+
+    fn publish(&mut self, result: &FrameResult, drops: u64, figure: Option<Figure>) {
         self.line.clear();
-        let formatted = self
-            .format
-            .write(&mut self.line, result, self.drops.total());
+        let formatted = self.format.write(&mut self.line, result, drops);
+        let formatted = formatted.and_then(|()| match figure {
+            Some(figure) => add_energy(&mut self.line, figure.joules, figure.error_joules),
+            None => Ok(()),
+        });
         for output in &mut self.outputs {
             let written = match &formatted {
                 Ok(()) => output.write(&self.line),
@@ -192,8 +224,14 @@ impl ResultSink for Sink {
     /// Takes a result; false once nobody reads any more or an output has failed.
     /// Later results are only counted.
     fn accept(&mut self, result: &FrameResult) -> bool {
-        if self.end == OutputEnd::Complete && !self.outputs.is_empty() {
-            self.publish(result);
+        let lines = self.end == OutputEnd::Complete && !self.outputs.is_empty();
+        let drops = self.drops.total();
+        let energy = self.energy.as_mut();
+        let held = energy.is_some_and(|energy| energy.take(result, drops, lines));
+        if held {
+            self.publish_held(false);
+        } else if lines {
+            self.publish(result, drops, None);
         }
         if self.gather(Some(result))
             && let Some(status) = &mut self.status
@@ -255,6 +293,7 @@ mod tests {
             outputs,
             status: None,
             endless: false,
+            energy: None,
         })
     }
 

@@ -2,6 +2,7 @@
 //! together what they leave behind.
 
 use super::capture::{Capture, Damage};
+use super::dvfs::{Dvfs, Keeper};
 use super::gate::{Feature, GateStage, Verdict};
 use super::hop::{HopRx, HopTx, hop};
 use super::host::{self, Granted};
@@ -13,27 +14,21 @@ use super::placement::{Stage, ThreadPlan};
 use super::run::{Ended, OnError, Options, Outlet, Pipeline, PipelineError, Policy, ResultSink};
 use super::sampler::Sampler;
 use super::stop::{Heartbeat, Stop};
+use super::supervise::{Handles, Heartbeats, Watch};
 use super::wait::Waiter;
 use crate::engine::EngineError;
-use crate::monotonic::now_ns;
 use crate::rt::ThreadSetup;
 use crate::rt::memory::{touch_heap, touch_stack};
 use crate::rt::service::Service;
+use crate::source::Reporter;
 use crate::telemetry::FrameResult;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Results that may wait for the sink.
 const RESULTS_WAITING: usize = 1024;
-/// A supervisor that comes this late was suspended with the whole process.
-const SUSPENDED_NS: u64 = 500_000_000;
-/// How long the others are given to end once a stage has stalled.
-const GRACE_NS: u64 = 500_000_000;
-/// How often the supervisor looks at its threads.
-const SUPERVISION: Duration = Duration::from_millis(5);
 
 /// What one thread leaves behind.
 #[derive(Debug)]
@@ -48,6 +43,7 @@ pub(super) struct Part<S> {
 pub(super) struct SourcePart {
     pub gaps: BTreeMap<&'static str, u64>,
     pub damage: Damage,
+    pub ended: bool,
 }
 
 impl<S> Default for Part<S> {
@@ -75,29 +71,6 @@ struct Prepared<S> {
     work: Work<S>,
 }
 
-/// One heartbeat a stage, in the order of a frame's way.
-#[derive(Debug, Clone, Default)]
-struct Heartbeats([Heartbeat; 4]);
-
-impl Heartbeats {
-    fn of(&self, stage: Stage) -> Heartbeat {
-        self.0[stage as usize].clone()
-    }
-
-    /// The stage furthest down the chain that has been busy for too long: what
-    /// waits for it upstream is not the cause. Nor is a stage the cause of what
-    /// the reader of the results held up.
-    fn stalled(&self, limit_ns: u64, stop: &Stop, awake_since_ns: u64) -> Option<(Stage, u64)> {
-        let now = now_ns();
-        let counted_from = stop.held_up_until_ns(now).max(awake_since_ns);
-        Stage::ALL
-            .into_iter()
-            .rev()
-            .map(|stage| (stage, self.0[stage as usize].busy_for_ns(now, counted_from)))
-            .find(|&(_, busy_ns)| busy_ns > limit_ns)
-    }
-}
-
 pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -> Ended<S> {
     let options = pipeline.options.clone();
     let heartbeats = Heartbeats::default();
@@ -105,24 +78,37 @@ pub(super) fn run<S: ResultSink + 'static>(pipeline: Pipeline<S>, stop: &Stop) -
     let ready = granted
         .ask(&options)
         .and_then(|()| prepare(pipeline, stop, &heartbeats));
-    let (handles, failure) = match ready {
-        Ok(prepared) => start_all(prepared, &granted, &options, stop),
-        Err(error) => (Vec::new(), Some(error)),
+    let (handles, mut keeper, failure) = match ready {
+        Ok((prepared, keeper)) => {
+            let (handles, failure) = start_all(prepared, &granted, &options, stop);
+            (handles, keeper, failure)
+        }
+        Err(error) => (Vec::new(), None, Some(error)),
     };
-    let watch = Watch {
+    let mut watch = Watch {
         stop,
         heartbeats: &heartbeats,
         limit_ns: options.watchdog_ns,
+        notices: &options.notices,
+        keeper: keeper.as_mut(),
     };
     let mut service = match failure {
         None => Service::ready(),
         Some(_) => Service::default(),
     };
-    let (parts, failure) = watch.supervise(handles, failure, &mut service);
+    let (parts, mut failure) = watch.supervise(handles, failure, &mut service);
+    let dvfs = keeper.map(|keeper| {
+        let (summary, error) = keeper.end(&options.notices);
+        failure = failure.take().or(error);
+        summary
+    });
     if let Some(sentence) = service.end() {
         options.notices.say(sentence);
     }
-    assemble(parts, failure, &options)
+    Ended {
+        dvfs,
+        ..assemble(parts, failure, &options)
+    }
 }
 
 /// Starts every thread; those behind one that does not start never will, and the
@@ -169,87 +155,6 @@ fn start<S: Send + 'static>(
     })
 }
 
-type Handles<S> = Vec<(Stage, JoinHandle<Result<Part<S>, PipelineError>>)>;
-
-/// What the supervisor looks at.
-struct Watch<'a> {
-    stop: &'a Stop,
-    heartbeats: &'a Heartbeats,
-    limit_ns: u64,
-}
-
-impl Watch<'_> {
-    /// Joins the threads as they end; the first failure ends the others. Those
-    /// that a stalled stage holds up are left behind after [`GRACE_NS`].
-    fn supervise<S>(
-        &self,
-        mut handles: Handles<S>,
-        mut failure: Option<PipelineError>,
-        service: &mut Service,
-    ) -> (Vec<Part<S>>, Option<PipelineError>) {
-        let mut parts = Vec::with_capacity(handles.len());
-        let mut looked_ns = now_ns();
-        let mut awake_since_ns = 0;
-        let mut leave_at_ns = u64::MAX;
-        while !handles.is_empty() && now_ns() < leave_at_ns {
-            // A process that was stopped for a while has not stalled.
-            let now = now_ns();
-            if now - looked_ns > SUSPENDED_NS {
-                awake_since_ns = now;
-            }
-            looked_ns = now;
-            if let Some(error) = join_ended(&mut handles, &mut parts) {
-                failure = Some(worse(failure, error));
-            }
-            if leave_at_ns == u64::MAX
-                && let Some(stalled) = self.stalled(awake_since_ns)
-            {
-                leave_at_ns = now.saturating_add(GRACE_NS);
-                failure = Some(worse(failure, stalled));
-            }
-            if failure.is_some() {
-                self.stop.raise();
-            }
-            service.beat(now, self.stop.is_raised());
-            std::thread::sleep(SUPERVISION);
-        }
-        (parts, failure)
-    }
-
-    fn stalled(&self, awake_since_ns: u64) -> Option<PipelineError> {
-        let stalled = self
-            .heartbeats
-            .stalled(self.limit_ns, self.stop, awake_since_ns);
-        stalled.map(|(stage, busy_ns)| PipelineError::Stalled {
-            stage,
-            busy_ms: busy_ns / 1_000_000,
-        })
-    }
-}
-
-/// Takes the parts of the threads that have ended; the cause comes back where
-/// some of them failed.
-fn join_ended<S>(handles: &mut Handles<S>, parts: &mut Vec<Part<S>>) -> Option<PipelineError> {
-    let mut failure = None;
-    while let Some(index) = handles.iter().position(|(_, h)| h.is_finished()) {
-        let (stage, handle) = handles.swap_remove(index);
-        match handle.join() {
-            Ok(Ok(part)) => parts.push(part),
-            Ok(Err(error)) => failure = Some(worse(failure, error)),
-            Err(_) => failure = Some(worse(failure, PipelineError::Panicked(stage))),
-        }
-    }
-    failure
-}
-
-/// Of two failures the one that caused the other.
-fn worse(earlier: Option<PipelineError>, later: PipelineError) -> PipelineError {
-    match earlier {
-        None | Some(PipelineError::StageGone(_)) => later,
-        Some(earlier) => earlier,
-    }
-}
-
 fn assemble<S>(parts: Vec<Part<S>>, failure: Option<PipelineError>, options: &Options) -> Ended<S> {
     let mut whole = Part::default();
     for part in parts {
@@ -265,7 +170,9 @@ fn assemble<S>(parts: Vec<Part<S>>, failure: Option<PipelineError>, options: &Op
         drops: options.drops.clone(),
         source_gaps: source.gaps,
         damage: source.damage,
+        source_ended: source.ended,
         engine_failures: whole.engine_failures.unwrap_or_default(),
+        dvfs: None,
         notices: options.notices.said(),
         failure: failure.or(gone.map(PipelineError::StageGone)),
     }
@@ -276,13 +183,14 @@ fn prepare<S: ResultSink + 'static>(
     pipeline: Pipeline<S>,
     stop: &Stop,
     heartbeats: &Heartbeats,
-) -> Result<Vec<Prepared<S>>, PipelineError> {
+) -> Result<(Vec<Prepared<S>>, Option<Keeper>), PipelineError> {
     let Pipeline {
-        source,
+        mut source,
         engine,
         bundle,
         gates,
         sink,
+        dvfs,
         options,
     } = pipeline;
     let live = source.info().live;
@@ -292,10 +200,13 @@ fn prepare<S: ResultSink + 'static>(
 
     let outlet = build.sink(sink, newest, heartbeats.of(Stage::Sink));
     let notices = options.notices.clone();
-    let gate = GateStage::new(gates, outlet, drops.clone(), stop.clone(), notices.clone());
+    let told = notices.clone();
+    source.report_to(Reporter::new(move |sentence| told.say_again(sentence)));
+    let mut gate = GateStage::new(gates, outlet, drops.clone(), stop.clone(), notices.clone());
+    gate.clocks = dvfs.as_ref().map(Dvfs::counters);
     let judge = build.gate(gate, heartbeats.of(Stage::Gate));
     let beat = heartbeats.of(Stage::Infer);
-    let infer = Infer::new(
+    let mut infer = Infer::new(
         engine,
         &bundle,
         (options.speculate, options.resize),
@@ -304,6 +215,9 @@ fn prepare<S: ResultSink + 'static>(
         beat,
         notices.clone(),
     )?;
+    let started = dvfs.map(|dvfs| dvfs.start(&notices)).transpose()?;
+    let (teller, keeper) = started.unzip();
+    infer.teller = teller;
     let manifest = bundle.manifest();
     let capture = Capture {
         source,
@@ -317,12 +231,13 @@ fn prepare<S: ResultSink + 'static>(
         frames: 0,
         samples: 0,
         damage: Damage::default(),
+        ended: false,
         notices,
         clip: 0,
         slow_said_ns: None,
     };
     build.capture(capture, infer, newest);
-    Ok(build.finish())
+    Ok((build.finish(), keeper))
 }
 
 /// The threads' waiters, and the work that has been given to them so far.

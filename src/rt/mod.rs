@@ -12,6 +12,7 @@ pub mod capability;
 mod cores;
 pub mod latency;
 pub mod memory;
+pub mod nice;
 pub mod priority;
 pub mod service;
 

@@ -2,8 +2,12 @@
 
 pub mod clip;
 pub mod generator;
+mod reporter;
 pub mod v4l2;
 
+pub use reporter::Reporter;
+
+use crate::telemetry::counted;
 use crate::tensor::Slot;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -69,6 +73,10 @@ pub trait FrameSource: Send + Debug {
     /// Gives back a slot that [`next`](Self::next) handed out.
     fn release(&mut self, slot: Slot);
 
+    /// Tells the source where its sentences for the user go; until then, and for
+    /// sources that have none, nowhere.
+    fn report_to(&mut self, _reporter: Reporter) {}
+
     /// Frames that never reached us, by kind, counted so far.
     fn gaps(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()
@@ -96,13 +104,23 @@ pub enum SourceError {
         reason: String,
     },
     /// Frames were delivered, then the data broke off.
-    #[error("{path}: {reason} after {frames} whole frames", path = path.display())]
+    #[error("{path}: {reason} after {frames}", path = path.display(), frames = counted(*frames, "whole frame"))]
     Truncated {
         /// File.
         path: PathBuf,
         /// What broke.
         reason: String,
         /// Whole frames delivered before.
+        frames: u64,
+    },
+    /// Every frame was reached, and some of them are damaged.
+    #[error("{path}: {undecodable} of {frames} do not decode", path = path.display(), frames = counted(*frames, "frame"))]
+    Spoiled {
+        /// File.
+        path: PathBuf,
+        /// Frames that do not decode.
+        undecodable: u64,
+        /// All of its frames.
         frames: u64,
     },
     /// A camera cannot be had.

@@ -6,8 +6,10 @@
 //! ten minutes counts as ten minutes.
 //!
 //! Accuracy counts what is labelled. A frame is right when its own class is; a
-//! clip is right when the class at its last result is. The share of MACs is that of the backbone's segments that ran, against all
-//! of them for every frame; heads are not counted, as in the model card.
+//! clip is right when the class at its last result is, and counts once its end is
+//! known: when the next one begins or [`Aggregate::end_clip`] says so. The share of
+//! MACs is that of the backbone's segments that ran, against all of them for every
+//! frame; heads are not counted, as in the model card.
 
 use super::{FrameResult, MAX_EXITS};
 use hdrhistogram::Histogram;
@@ -139,6 +141,13 @@ impl Aggregate {
         }
     }
 
+    /// The clip under way is complete: the source ended behind it.
+    pub fn end_clip(&mut self) {
+        if let Some((_, Some(right))) = self.clip.take() {
+            self.clips.count(right);
+        }
+    }
+
     /// Frames that became results.
     #[must_use]
     pub fn results(&self) -> u64 {
@@ -167,14 +176,10 @@ impl Aggregate {
         self.frames
     }
 
-    /// Right clips, the one under way included.
+    /// Right clips among those that came to their end.
     #[must_use]
     pub fn clip_accuracy(&self) -> Tally {
-        let mut clips = self.clips;
-        if let Some((_, Some(right))) = self.clip {
-            clips.count(right);
-        }
-        clips
+        self.clips
     }
 
     /// MACs of the segments that ran, against every segment for every frame.
@@ -252,6 +257,9 @@ mod tests {
             (result.clip, result.class, result.label) = (clip, class, Some(0));
             totals.record(&result);
         }
+        assert_eq!(totals.clip_accuracy().labelled, 2, "the third is under way");
+        totals.end_clip();
+        totals.end_clip();
         assert_eq!(
             totals.frame_accuracy(),
             Tally {
@@ -276,6 +284,7 @@ mod tests {
             (result.class, result.label) = (class, Some(label));
             totals.record(&result);
         }
+        totals.end_clip();
         let clips = totals.clip_accuracy();
         assert_eq!((clips.right, clips.labelled), (2, 3));
     }
@@ -289,6 +298,7 @@ mod tests {
         let mut result = frame(0);
         (result.label, result.clip) = (Some(0), 1);
         totals.record(&result);
+        totals.end_clip();
         assert_eq!(totals.frame_accuracy().share(), Some(1.0));
         assert_eq!(totals.clip_accuracy().share(), Some(1.0));
     }

@@ -26,7 +26,7 @@ impl LineFormat {
     #[must_use]
     pub fn longest(&self) -> usize {
         let names = self.classes.iter().map(String::len);
-        1024 + 2 * names.max().unwrap_or(0)
+        1408 + 2 * names.max().unwrap_or(0)
     }
 
     /// Appends the line of `result` to `line`; `drops` is the number of frames
@@ -57,8 +57,28 @@ impl LineFormat {
         list(line, result.evaluated().iter().map(|e| e.gate_ns))?;
         line.extend_from_slice(b"],\"latency_us\":");
         microseconds(line, result.latency_ns())?;
+        if let Some(clocks) = &result.clocks {
+            line.extend_from_slice(b",\"clocks\":");
+            clocks.write(line)?;
+        }
         writeln!(line, ",\"drops\":{drops}}}")
     }
+}
+
+/// Adds the energy of its frame to a whole line, and by how much it can be off.
+///
+/// # Errors
+/// None for a buffer in memory.
+pub fn add_energy(line: &mut Vec<u8>, joules: f64, error_joules: f64) -> io::Result<()> {
+    if line.ends_with(b"}\n") && joules.is_finite() && error_joules.is_finite() {
+        line.truncate(line.len() - 2);
+        let (energy_mj, error_mj) = (joules * 1e3, error_joules * 1e3);
+        writeln!(
+            line,
+            ",\"energy_mj\":{energy_mj:.3},\"energy_error_mj\":{error_mj:.3}}}"
+        )?;
+    }
+    Ok(())
 }
 
 fn name(names: &[String], index: Option<u16>) -> &[u8] {
@@ -88,6 +108,7 @@ fn json_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FrameClocks;
     use super::super::testing::{frame, names};
     use super::*;
     use serde_json::json;
@@ -115,6 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn energy_is_in_the_line_only_where_it_is_a_number() {
+        let format = LineFormat::new(&[]);
+        let mut line = Vec::new();
+        format.write(&mut line, &frame(0), 3).unwrap();
+        let plain = line.clone();
+        add_energy(&mut line, f64::NAN, 0.0).unwrap();
+        assert_eq!(line, plain);
+        add_energy(&mut line, 0.0125, 0.0005).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(
+            (&value["energy_mj"], &value["energy_error_mj"]),
+            (&json!(12.5), &json!(0.5))
+        );
+        assert_eq!(value["drops"], 3);
+    }
+
+    #[test]
     fn what_is_unknown_is_null() {
         let format = LineFormat::new(&[]);
         let mut result = frame(0);
@@ -135,12 +173,18 @@ mod tests {
         (result.frame, result.sequence, result.clip) = (u64::MAX, u64::MAX, u32::MAX);
         (result.timestamp_ns, result.captured_ns, result.delivered_ns) = (u64::MAX, 0, u64::MAX);
         result.tensor_ns = u64::MAX;
+        result.clocks = Some(FrameClocks {
+            present: u32::MAX,
+            asked_khz: [u32::MAX; 3],
+            in_effect_khz: [u32::MAX; 3],
+        });
         for exit in &mut result.exits {
             (exit.segment_ns, exit.gate_ns) = (u64::MAX, u64::MAX);
         }
         let mut line = Vec::with_capacity(format.longest());
         let capacity = line.capacity();
         format.write(&mut line, &result, u64::MAX).unwrap();
+        add_energy(&mut line, 1e15, 1e15).unwrap();
         assert_eq!(line.capacity(), capacity, "{}", line.len());
     }
 }

@@ -3,6 +3,8 @@
 
 pub mod aggregate;
 pub mod drops;
+pub mod dvfs;
+pub mod energy;
 mod fifo;
 pub mod line;
 pub mod output;
@@ -16,7 +18,14 @@ pub(crate) mod testing;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};
+pub use dvfs::{DvfsSummary, FrameClocks};
+pub use energy::{EnergyEnd, EnergySummary};
 pub use output::Output;
 pub use report::{OutputEnd, Report};
 pub use result::{ExitRecord, FrameResult, MAX_EXITS};
 pub use summary::Summary;
+
+/// `n` things in words: `1 whole frame`, `2 whole frames`.
+pub(crate) fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

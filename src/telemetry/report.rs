@@ -1,6 +1,6 @@
 //! What a run hands back when it has ended.
 
-use super::{Aggregate, DropCounters, Summary};
+use super::{Aggregate, DropCounters, DvfsSummary, EnergyEnd, Summary};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,10 @@ pub struct Report {
     pub unsent: u64,
     /// How the outputs ended.
     pub output: OutputEnd,
+    /// Energy of the run.
+    pub energy: EnergyEnd,
+    /// What became of changes of clocks.
+    pub dvfs: Option<DvfsSummary>,
 }
 
 impl Report {
@@ -39,6 +43,10 @@ impl Report {
     /// The summary as it stands.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        Summary::new(&self.totals, &self.drops, &self.gaps)
+        Summary {
+            energy: self.energy.summary.clone(),
+            dvfs: self.dvfs.clone(),
+            ..Summary::new(&self.totals, &self.drops, &self.gaps)
+        }
     }
 }

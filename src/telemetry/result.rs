@@ -1,6 +1,8 @@
 //! The record of one frame that became a result. Plain data of fixed size, so
 //! that it crosses a ring by copy and allocates nothing.
 
+use super::dvfs::FrameClocks;
+
 /// Most exit points a bundle may have.
 pub const MAX_EXITS: usize = 8;
 
@@ -52,6 +54,8 @@ pub struct FrameResult {
     pub class: u16,
     /// Softmax of that class.
     pub confidence: f32,
+    /// Clocks as it left, where they are followed.
+    pub clocks: Option<FrameClocks>,
     /// Every exit evaluated: entries `0..=exit`.
     pub exits: [ExitRecord; MAX_EXITS],
 }

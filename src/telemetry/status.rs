@@ -85,7 +85,8 @@ impl StatusLine {
         self.text
             .push_str(if self.terminal { "\r\x1b[K" } else { "" });
         self.text.push_str(&grouped(results));
-        self.text.push_str(" frames");
+        self.text
+            .push_str(if results == 1 { " frame" } else { " frames" });
         if let Some((then_ns, then)) = since.filter(|&(then_ns, _)| then_ns < now_ns) {
             let rate = (results - then) as f64 * 1e9 / (now_ns - then_ns) as f64;
             self.text.push_str(&format!("  {rate:.1}/s"));
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn a_terminal_sees_five_redraws_a_second_and_a_clean_line_at_the_end() {
         let text = drawn(true);
-        assert_eq!(text.matches("frames").count(), 10);
+        assert_eq!(text.matches(" frame").count(), 10);
         assert!(text.ends_with("\r\x1b[K"));
         assert!(
             text.contains("21 frames  100.0/s  exit 1.00  p50 1.18 ms"),

@@ -1,7 +1,7 @@
 //! The summary of a run, `e4.summary/1`, and its file.
 
 use super::fifo::{self, is_fifo};
-use super::{Aggregate, DropCounters, DropReason};
+use super::{Aggregate, DropCounters, DropReason, DvfsSummary, EnergySummary};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,8 +36,11 @@ pub struct Summary {
     /// Capture until the sink has the result, less the time during which any stage
     /// worked on the frame.
     pub overhead_us: Percentiles,
+    /// What became of changes of clocks, where they are followed.
+    #[serde(default)]
+    pub dvfs: Option<DvfsSummary>,
     /// Energy of the run, where it is measured.
-    pub energy: Option<serde_json::Value>,
+    pub energy: Option<EnergySummary>,
 }
 
 /// Captured frames = results + all dropped.
@@ -54,9 +57,9 @@ pub struct Frames {
 /// Shares of right answers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// Clips whose class at the last result is right; in an endless stream,
-    /// actions.
-    pub clip: f64,
+    /// Clips whose class at the last result is right, among those that came to
+    /// their end; in an endless stream, actions. `None` where none did.
+    pub clip: Option<f64>,
     /// Frames whose class is right.
     pub frame: f64,
 }
@@ -126,9 +129,7 @@ impl Summary {
                 .zip(totals.exits())
                 .map(|(n, &c)| (i32::to_string(&n), c))
                 .collect(),
-            accuracy: frame
-                .zip(clip)
-                .map(|(frame, clip)| Accuracy { clip, frame }),
+            accuracy: frame.map(|frame| Accuracy { clip, frame }),
             macs_share: totals.macs_share(),
             latency_us: LatencyUs {
                 tensor: Percentiles::of(&times.tensor),
@@ -137,6 +138,7 @@ impl Summary {
                 total: Percentiles::of(&times.total),
             },
             overhead_us: Percentiles::of(&times.overhead),
+            dvfs: None,
             energy: None,
         }
     }
@@ -243,12 +245,21 @@ mod tests {
         totals
     }
 
+    #[test]
+    fn a_clip_whose_end_nobody_saw_has_no_accuracy() {
+        let summary = Summary::new(&totals(), &DropCounters::default(), &BTreeMap::new());
+        let value = serde_json::to_value(summary).unwrap();
+        assert_eq!(value["accuracy"], json!({"clip": null, "frame": 1.0}));
+    }
+
     fn summary() -> Summary {
         let drops = DropCounters::default();
         (0..6).for_each(|_| drops.capture());
         drops.drop_frame(DropReason::Decimated);
         drops.drop_frame(DropReason::Superseded);
-        Summary::new(&totals(), &drops, &BTreeMap::from([("driver", 9)]))
+        let mut totals = totals();
+        totals.end_clip();
+        Summary::new(&totals, &drops, &BTreeMap::from([("driver", 9)]))
     }
 
     #[test]
@@ -264,6 +275,7 @@ mod tests {
             "macs_share",
             "latency_us",
             "overhead_us",
+            "dvfs",
             "energy",
         ];
         assert_eq!(fields, wanted);

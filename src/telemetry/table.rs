@@ -1,6 +1,7 @@
 //! The table for people at the end of a run.
 
 use super::aggregate::Tally;
+use super::energy::EnergySummary;
 use super::report::Report;
 use super::summary::{Percentiles, Summary};
 use std::collections::BTreeMap;
@@ -69,9 +70,10 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
     row(
         "frames",
         format!(
-            "{} captured, {} results, {} dropped",
+            "{} captured, {} result{}, {} dropped",
             grouped(summary.frames.captured),
             grouped(summary.frames.results),
+            if summary.frames.results == 1 { "" } else { "s" },
             grouped(summary.dropped())
         ),
     );
@@ -113,7 +115,26 @@ fn counts(report: &Report, summary: &Summary, style: Style) -> String {
             format!("{} of full depth, mean exit {exit:.2}", percent(share)),
         );
     }
+    if let Some(energy) = &summary.energy {
+        row("energy", energy_words(energy));
+        row("", format!("of {}", energy.boundary));
+    }
     text
+}
+
+fn energy_words(energy: &EnergySummary) -> String {
+    let mut words = format!(
+        "{:.3} J +- {:.3} over {:.1} s, {:.2} W",
+        energy.joules, energy.error_joules, energy.seconds, energy.watts
+    );
+    if let Some((joules, error)) = energy.per_frame_joules.zip(energy.per_frame_error_joules) {
+        words.push_str(&format!(
+            ", {:.2} mJ +- {:.2} a frame",
+            joules * 1e3,
+            error * 1e3
+        ));
+    }
+    words
 }
 
 fn exits(report: &Report, style: Style) -> String {
@@ -235,7 +256,7 @@ pub(super) fn grouped(number: u64) -> String {
 mod tests {
     use super::super::report::OutputEnd;
     use super::super::testing::frame;
-    use super::super::{Aggregate, DropCounters, DropReason};
+    use super::super::{Aggregate, DropCounters, DropReason, EnergyEnd};
     use super::*;
     use crate::sync::Arc;
 
@@ -248,12 +269,15 @@ mod tests {
             totals.record(&result);
             drops.capture();
         }
+        totals.end_clip();
         Report {
             totals,
             drops: Arc::new(drops),
             gaps: BTreeMap::new(),
             unsent: 0,
             output: OutputEnd::Complete,
+            energy: EnergyEnd::default(),
+            dvfs: None,
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn frame(exit: u8) -> FrameResult {
         decided_ns: captured_ns + 150_000 + 1_020_000 * (u64::from(exit) + 1),
         delivered_ns: captured_ns + 160_000 + 1_020_000 * (u64::from(exit) + 1),
         overlap_ns: 0,
+        clocks: None,
         tensor_ns: 100_000,
         exit,
         class: 0,

@@ -124,7 +124,14 @@ fn avi_pictures_may_change_size_repeat_and_fail() {
     assert_eq!(played.first, [100, 110, 110, 120]);
     let sizes: Vec<_> = played.frames.iter().map(|f| (f.width, f.height)).collect();
     assert_eq!(sizes, [(1, 1), (641, 479), (641, 479), (8, 8)]);
-    assert_eq!((played.undecodable, played.damage.len()), (2, 0));
+    assert_eq!(played.undecodable, 2);
+    let [sentence] = &played.damage[..] else {
+        panic!("{:?}", played.damage)
+    };
+    assert!(
+        sentence.ends_with("a.avi: 2 of 6 frames do not decode"),
+        "{sentence}"
+    );
     let times: Vec<_> = played.frames.iter().map(|f| f.timestamp_ns / MS).collect();
     assert_eq!(
         times,
@@ -132,6 +139,18 @@ fn avi_pictures_may_change_size_repeat_and_fail() {
         "an undecodable frame takes its time"
     );
     assert_eq!(played.frames[3].sequence, 5);
+}
+
+#[test]
+fn a_break_off_after_one_frame_counts_in_the_singular() {
+    let dir = Scratch::new();
+    let whole = y4m("W8 H8 F25:1", 96, 2);
+    let played = play(&dir.file("cut.y4m", &whole[..whole.len() - 1])).unwrap();
+    assert!(
+        played.damage[0].ends_with("after 1 whole frame"),
+        "{:?}",
+        played.damage
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod engine {
 /// As in the crate, without the loom models.
 #[path = "../../src/handoff"]
 pub mod handoff {
+    pub mod claim;
     mod futex;
     pub mod hop;
     pub mod mailbox;
@@ -25,6 +26,7 @@ pub mod handoff {
     pub mod wait;
     mod wake;
 
+    pub use claim::Claimable;
     pub use hop::{HopRx, HopTx, Received, hop};
     pub use mailbox::mailbox;
     pub use strategy::WaitStrategy;

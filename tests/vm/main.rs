@@ -17,6 +17,8 @@
 mod case;
 mod cases;
 mod guest;
+#[path = "../support/power_contract.rs"]
+mod power_contract;
 mod runner;
 
 use std::process::ExitCode;

@@ -72,7 +72,7 @@ def _clips(clips: dict) -> str:
     for name in ("gated", "softmax"):
         p = clips[name]
         shares = " / ".join(f"{100 * x:.1f}" for x in p["exits"])
-        title = "**gates**" if name == "gated" else "max-softmax threshold"
+        title = "**gates**" if name == "gated" else "max-softmax at the gates' validation accuracy"
         depth = f"{p['mean_exit'] + 1:.2f}"
         rows.append([title, percent(p["accuracy"]), percent(p["frame_accuracy"]), percent(p["cost"]), depth, shares])
     head = ["path", "clip accuracy %", "frame accuracy %", "MACs %", "mean exit", "exits taken %"]

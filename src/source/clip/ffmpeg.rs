@@ -54,6 +54,14 @@ const ENDING: Duration = Duration::from_secs(2);
 /// Words of a successful run that mean that the file broke off.
 const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat"];
 
+/// Words for data in which ffmpeg finds no container.
+const NO_CONTAINER: &str = "Invalid data found";
+
+/// Endings of files that hold samples and nothing else, most of the time.
+const RAW_ENDINGS: [&str; 10] = [
+    "bgr", "gray", "i420", "nv12", "raw", "rgb", "uyvy", "yuv", "yuv420p", "yuyv",
+];
+
 /// A clip being decoded by a child.
 #[derive(Debug)]
 pub(super) struct Ffmpeg {
@@ -89,7 +97,8 @@ impl Ffmpeg {
             options.patience_ns,
             &options.stop,
             speech,
-        )?;
+        )
+        .map_err(|fault| perhaps_raw(fault, &name))?;
         Ok(Self {
             program: options.ffmpeg.clone(),
             patience_ns: options.patience_ns,
@@ -122,6 +131,14 @@ impl Ffmpeg {
         };
         let complaint = complaint(&outcome, &self.name.to_string_lossy());
         complaint.map(Fault::Broken).or(fault)
+    }
+
+    /// The fault; of a clip that gave no frame, with what else it may be.
+    fn without_a_frame(&self, fault: Fault) -> Fault {
+        match self.frames {
+            0 => perhaps_raw(fault, &self.name),
+            _ => fault,
+        }
     }
 
     /// Starts another child when one that gave nothing may do better: in the
@@ -195,6 +212,22 @@ fn start(
     let stdout = File::from(OwnedFd::from(stdout));
     let input = Input::new(stdout, patience_ns, Vec::new())?.ended_by(stop);
     Ok((Nut::new(input), child))
+}
+
+/// Adds to the fault of a file that may hold nothing but samples how to say so.
+fn perhaps_raw(fault: Fault, name: &OsStr) -> Fault {
+    let ending = Path::new(name).extension().unwrap_or_default();
+    let ending = ending.to_string_lossy().to_lowercase();
+    match fault {
+        Fault::Broken(reason)
+            if RAW_ENDINGS.contains(&ending.as_str()) || reason.contains(NO_CONTAINER) =>
+        {
+            Fault::Broken(format!(
+                "{reason}; a raw clip needs --raw-format, --raw-width and --raw-height"
+            ))
+        }
+        fault => fault,
+    }
 }
 
 fn no_child(error: &io::Error, program: &Path) -> Fault {
@@ -282,8 +315,8 @@ impl ClipReader for Ffmpeg {
             };
             match (fault, self.complaint.take()) {
                 (None, None) => return Ok(Step::End),
-                (_, Some(earlier)) => return Err(Fault::Broken(earlier)),
-                (Some(fault), None) => self.retry(fault)?,
+                (_, Some(earlier)) => return Err(self.without_a_frame(Fault::Broken(earlier))),
+                (Some(fault), None) => self.retry(fault).map_err(|f| self.without_a_frame(f))?,
             }
         }
     }

@@ -10,20 +10,43 @@
 
 use super::labels;
 use crate::source::SourceError;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Endings of files that lie beside clips and are none; the forge's.
-const COMPANIONS: [&str; 48] = [
-    "aac", "bmp", "bz2", "csv", "doc", "docx", "flac", "gif", "gz", "htm", "html", "ini", "jpeg",
-    "jpg", "json", "jsonl", "log", "m4a", "md", "mp3", "npy", "npz", "ogg", "opus", "pdf", "png",
-    "py", "pt", "rtf", "sh", "srt", "svg", "tar", "tif", "tiff", "toml", "tsv", "txt", "vtt",
-    "wav", "webp", "xlsx", "xml", "yaml", "yml", "zip", "rar", "7z",
+const COMPANIONS: [&str; 49] = [
+    "aac", "bmp", "bz2", "csv", "db", "doc", "docx", "flac", "gif", "gz", "htm", "html", "ini",
+    "jpeg", "jpg", "json", "jsonl", "log", "m4a", "md", "mp3", "npy", "npz", "ogg", "opus", "pdf",
+    "png", "py", "pt", "rtf", "sh", "srt", "svg", "tar", "tif", "tiff", "toml", "tsv", "txt",
+    "vtt", "wav", "webp", "xlsx", "xml", "yaml", "yml", "zip", "rar", "7z",
 ];
 /// Names, without ending, of files that lie beside clips.
 const NOTES: [&str; 5] = ["readme", "license", "licence", "sha256sums", "md5sums"];
+
+/// Names of standard input.
+const STANDARD_INPUT: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
+/// What stands behind a name of standard input: the file that it was redirected
+/// from, which can be sought in and handed to a child; else, for a pipe, its own
+/// path. Every other path stays as it is.
+pub(super) fn standard_input(path: &Path) -> Cow<'_, Path> {
+    if !STANDARD_INPUT.iter().any(|name| path == Path::new(name)) {
+        return path.into();
+    }
+    let own = Path::new("/proc/self/fd/0");
+    let file = fs::read_link(own).ok().filter(|file| {
+        let ids = |path: &Path| {
+            fs::metadata(path)
+                .ok()
+                .map(|m| (m.is_file(), m.dev(), m.ino()))
+        };
+        ids(own).is_some_and(|id| id.0 && ids(file) == Some(id))
+    });
+    file.map_or(Path::new("/dev/stdin").into(), Cow::Owned)
+}
 
 /// One clip of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,9 +120,10 @@ pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceErr
 
 /// Every file that a source of `path` reads, as far as it can be listed.
 pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+    let path = &standard_input(path);
     // A folder that cannot be read is the source's to complain about.
     let Ok(contents) = contents(path) else {
-        return vec![path.to_owned()];
+        return vec![path.to_path_buf()];
     };
     let clips = contents.clips.into_iter().map(|clip| clip.path);
     clips.chain([path.join("labels.csv")]).collect()
@@ -135,22 +159,23 @@ fn strangers(clips: &[Found], rows: &BTreeMap<String, String>, table: &Path) -> 
 
 /// What to say of what might have been meant and is not played.
 fn passed_over(path: &Path, contents: &Contents) -> Vec<String> {
-    let told = |found: &[PathBuf], what: &str| {
+    let told = |found: &[PathBuf], alone: &str, what: &str| {
         let first = found.first()?.strip_prefix(path).ok()?;
-        Some(format!(
-            "{}: {} {what}, the first of them {}",
-            path.display(),
-            found.len(),
-            first.display()
-        ))
+        let (path, first) = (path.display(), first.display());
+        Some(match found.len() {
+            1 => format!("{path}: {first} {alone}"),
+            n => format!("{path}: {n} {what}, the first of them {first}"),
+        })
     };
     [
         told(
             &contents.folders,
+            "is a folder beside the clips and is passed over",
             "folders beside the clips are passed over",
         ),
         told(
             &contents.others,
+            "is a broken link or no file and is passed over",
             "entries are broken links or no files and are passed over",
         ),
     ]
@@ -341,6 +366,9 @@ mod tests {
             "x.CSV",
             "LICENSE",
             "n.txt",
+            "Thumbs.db",
+            "desktop.ini",
+            ".DS_Store",
         ] {
             fs::write(dir.path().join(name), "x").unwrap();
         }
@@ -352,7 +380,10 @@ mod tests {
         let [warning] = &listing.warnings[..] else {
             panic!("{:?}", listing.warnings)
         };
-        assert!(warning.contains("1 folders beside"), "{warning}");
+        assert!(
+            warning.ends_with("nested is a folder beside the clips and is passed over"),
+            "{warning}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! word, everything else by an `ffmpeg` child process.
 //!
 //! Guarantees: every whole frame ahead of damage is delivered, then the damage
-//! is reported once; no size that a header claims is allocated before it is
+//! is reported once, as are the frames within it that do not decode; no size that a header claims is allocated before it is
 //! found plausible; Y4M and raw samples go from the file straight into the slot
 //! and allocate nothing from frame to frame; an `ffmpeg` child outlives neither
 //! its clip nor this process.

@@ -57,6 +57,8 @@ struct Place {
     /// Whole frames of this pass, and of this clip.
     pass_frames: u64,
     clip_frames: u64,
+    /// Frames of this clip that do not decode.
+    clip_undecodable: u64,
     /// Files begun so far.
     files: u32,
     sequence: u64,
@@ -85,6 +87,7 @@ impl ClipSource {
     /// When `path` is missing, is a folder without clips, or has a `labels.csv`
     /// that cannot be read.
     pub fn open(path: &Path, options: ClipOptions) -> Result<Self, SourceError> {
+        let path = &folder::standard_input(path);
         let listing = folder::list(path, &options.labels)?;
         Ok(Self {
             info: SourceInfo {
@@ -93,7 +96,7 @@ impl ClipSource {
                 frame_interval_ns: None,
                 labels: listing.labels,
             },
-            path: path.into(),
+            path: path.to_path_buf(),
             options,
             warnings: listing.warnings,
             reported: vec![false; listing.clips.len()],
@@ -146,6 +149,7 @@ impl ClipSource {
                 Ok(Step::Pending) => return Event::Pending,
                 Ok(Step::Undecodable) => {
                     self.place.sequence += 1;
+                    self.place.clip_undecodable += 1;
                     return Event::Undecodable;
                 }
                 Ok(Step::Frame | Step::End) => None,
@@ -174,7 +178,7 @@ impl ClipSource {
         let clip = self.place.upcoming;
         self.place.upcoming += 1;
         self.place.files = self.place.files.wrapping_add(1);
-        self.place.clip_frames = 0;
+        (self.place.clip_frames, self.place.clip_undecodable) = (0, 0);
         if let Some(mut reader) = self.idle.take() {
             if self.clips.len() == 1 && matches!(reader.rewind(), Ok(true)) {
                 self.reader = Some(reader);
@@ -209,8 +213,28 @@ impl ClipSource {
         }
         self.idle = reader;
         let empty = self.place.clip_frames == 0;
-        let fault = fault.or_else(|| empty.then(|| Fault::Broken("not a frame decodes".into())))?;
-        self.damage(clip, fault)
+        let fault = fault.or_else(|| empty.then(|| Fault::Broken("not a frame decodes".into())));
+        match fault {
+            Some(fault) => self.damage(clip, fault),
+            None if self.place.clip_undecodable > 0 => self.spoiled(clip),
+            None => None,
+        }
+    }
+
+    /// Says how many frames of a clip that came to its end do not decode; `None`
+    /// when an earlier pass did.
+    fn spoiled(&mut self, clip: usize) -> Option<SourceError> {
+        let said = std::mem::replace(&mut self.reported[clip], true);
+        let Place {
+            clip_frames,
+            clip_undecodable: undecodable,
+            ..
+        } = self.place;
+        (!said).then(|| SourceError::Spoiled {
+            path: self.clips[clip].path.clone(),
+            undecodable,
+            frames: clip_frames + undecodable,
+        })
     }
 
     /// Names the clip in a fault; `None` when an earlier pass did.

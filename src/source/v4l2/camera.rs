@@ -5,50 +5,22 @@ use super::discover::{self, Found, Identity, SelectError, Selector};
 use super::formats::CameraFormat;
 use super::gaps::Gaps;
 use super::negotiate::{NegotiateError, Wish};
+use super::node::Node;
 use super::recovery::{Absence, Backoff};
 use super::stream::{Stream, StreamError, Taken};
 use crate::monotonic::now_ns;
-use crate::source::{FrameSource, Next, SourceError, SourceInfo};
+use crate::source::{FrameSource, Next, Reporter, SourceError, SourceInfo};
 use crate::telemetry::DropReason;
 use crate::tensor::{PoolId, Slot};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Attempts to start a device that is there, however short the wait may be.
 const LEAST_ATTEMPTS: u32 = 4;
 /// How long a step of a wait may take before the caller is asked again.
 const STEP_NS: u64 = 50_000_000;
-
-/// Says a sentence to the user, at once.
-#[derive(Clone)]
-pub struct Reporter(Arc<dyn Fn(&str) + Send + Sync>);
-
-impl Reporter {
-    /// One that calls `say`.
-    pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(say))
-    }
-
-    /// One that says nothing.
-    #[must_use]
-    pub fn silent() -> Self {
-        Self::new(|_| {})
-    }
-
-    fn say(&self, sentence: &str) {
-        (self.0)(sentence);
-    }
-}
-
-impl fmt::Debug for Reporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reporter")
-    }
-}
 
 /// Which camera, and what is wished of it.
 #[derive(Clone, Debug)]
@@ -169,10 +141,18 @@ impl Camera {
                 },
                 reason: error.to_string(),
             })?;
-        let complaints = self.saved.set(&node, &self.options.controls);
-        if self.options.strict
-            && let Some(complaint) = complaints.first()
-        {
+        let path = found.path.clone();
+        let reserved = Stream::reserve(node, found, &self.options.wish, self.slots);
+        let mut stream = reserved.map_err(|error| refusal(&error, &path))?;
+        // Not before the device is ours: another's controls are not for us to set.
+        self.set_controls(stream.node())?;
+        stream.start().map_err(|error| refusal(&error, &path))?;
+        Ok(stream)
+    }
+
+    fn set_controls(&mut self, node: &Node) -> Result<(), Refusal> {
+        let complaints = self.saved.set(node, &self.options.controls);
+        if let (true, Some(complaint)) = (self.options.strict, complaints.first()) {
             return Err(Refusal {
                 reason: format!("{complaint} (pipeline.on_error is strict)"),
                 kind: RefusalKind::Lasting,
@@ -181,9 +161,20 @@ impl Camera {
         if !self.started {
             complaints.iter().for_each(|c| self.say(c));
         }
-        let path = found.path.clone();
-        Stream::start(node, found, &self.options.wish, self.slots)
-            .map_err(|error| refusal(&error, &path))
+        Ok(())
+    }
+
+    /// Gives the controls back, also where the stream is lost or never began.
+    fn give_controls_back(&self) {
+        if let State::Streaming(stream) = &self.state {
+            return self.saved.restore(stream.node());
+        }
+        if self.saved.is_empty() {
+            return;
+        }
+        if let Ok((node, _)) = discover::select(&self.options.device, self.identity.as_ref()) {
+            self.saved.restore(&node);
+        }
     }
 
     fn say(&self, words: &str) {
@@ -392,6 +383,10 @@ impl FrameSource for Camera {
         }
     }
 
+    fn report_to(&mut self, reporter: Reporter) {
+        self.options.reporter = reporter;
+    }
+
     fn gaps(&self) -> BTreeMap<&'static str, u64> {
         self.gaps.by_kind()
     }
@@ -399,8 +394,6 @@ impl FrameSource for Camera {
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        if let State::Streaming(stream) = &self.state {
-            self.saved.restore(stream.node());
-        }
+        self.give_controls_back();
     }
 }

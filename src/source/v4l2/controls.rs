@@ -1,8 +1,9 @@
 //! Exposure, gain and mains flicker: set at the start, given back at the end.
 //!
 //! Guarantees: what a control was before e4 first set it is what it is given
-//! back, also where the device was lost in between; what the device does not
-//! have or take is said. Not guaranteed: after SIGKILL nothing is given back.
+//! back, also where the device was lost in between; one that somebody else has
+//! changed meanwhile is left alone; what the device does not have or take is
+//! said. Not guaranteed: after SIGKILL nothing is given back.
 
 use super::abi;
 use super::node::Node;
@@ -42,7 +43,16 @@ pub struct Wanted {
 
 /// What the controls were before they were first set, in the order of setting.
 #[derive(Clone, Debug, Default)]
-pub struct Saved(Vec<(u32, i32)>);
+pub struct Saved(Vec<Changed>);
+
+/// A control that was set.
+#[derive(Clone, Copy, Debug)]
+struct Changed {
+    id: u32,
+    before: i32,
+    /// What the device took.
+    ours: i32,
+}
 
 /// What the kernel calls automatic and manual exposure. Most cameras know
 /// aperture priority instead of the first.
@@ -72,11 +82,20 @@ impl Saved {
         complaints
     }
 
-    /// Gives every control back, the last one set first.
+    /// Whether nothing has been set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives back every control that still is what we made it, the last one set
+    /// first.
     pub fn restore(&self, node: &Node) {
-        for &(id, value) in self.0.iter().rev() {
+        for &Changed { id, before, ours } in self.0.iter().rev() {
+            if node.control(id).is_ok_and(|value| value != ours) {
+                continue;
+            }
             // A device that has gone takes nothing back; nobody is left to tell.
-            let _ = node.set_control(id, value);
+            let _ = node.set_control(id, before);
         }
     }
 
@@ -124,10 +143,12 @@ impl Saved {
             ));
         }
         let before = node.control(id).unwrap_or(info.default_value);
-        node.set_control(id, value)
+        let ours = node
+            .set_control(id, value)
             .map_err(|errno| errno.desc().to_owned())?;
-        if self.0.iter().all(|&(known, _)| known != id) {
-            self.0.push((id, before));
+        match self.0.iter_mut().find(|known| known.id == id) {
+            Some(known) => known.ours = ours,
+            None => self.0.push(Changed { id, before, ours }),
         }
         Ok(())
     }

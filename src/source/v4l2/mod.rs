@@ -43,7 +43,8 @@ mod node;
 mod recovery;
 mod stream;
 
-pub use camera::{Camera, CameraOptions, Reporter};
+pub use super::Reporter;
+pub use camera::{Camera, CameraOptions};
 pub use controls::{Choice, PowerLine, Wanted};
 pub use discover::{SelectError, Selector, holders};
 pub use formats::{CameraFormat, FourCc, KNOWN};

@@ -115,7 +115,11 @@ pub struct Stream {
     store: Store,
     /// Bytes that a whole frame takes in each plane.
     least: [usize; abi::MAX_PLANES],
+    /// Buffers that there are.
+    count: u32,
     queued: usize,
+    /// The device has said that no frame follows those that wait.
+    ended: bool,
     follower: Follower,
     /// What our numbers have risen by, lost frames included.
     steps: u64,
@@ -139,11 +143,17 @@ enum Store {
 }
 
 impl Stream {
-    /// Negotiates, maps and starts; `slots` frames may be downstream at once.
+    /// Negotiates and takes the device's buffers: it is ours then. `slots` frames
+    /// may be downstream at once.
     ///
     /// # Errors
     /// At the first call that fails; nothing stays behind then.
-    pub fn start(node: Node, found: Found, wish: &Wish, slots: usize) -> Result<Self, StreamError> {
+    pub fn reserve(
+        node: Node,
+        found: Found,
+        wish: &Wish,
+        slots: usize,
+    ) -> Result<Self, StreamError> {
         node.subscribe(abi::EVENT_SOURCE_CHANGE);
         node.subscribe(abi::EVENT_EOS);
         let buf_type = found.buf_type;
@@ -164,14 +174,21 @@ impl Stream {
                 needed,
             });
         }
-        let mut stream = Self::map(node, found, agreed, count, slots)?;
-        for index in 0..count {
-            stream.queue(index)?;
+        Self::map(node, found, agreed, count, slots)
+    }
+
+    /// Gives the driver every buffer and starts the flow of frames.
+    ///
+    /// # Errors
+    /// At the first call that fails; the stream is of no use then.
+    pub fn start(&mut self) -> Result<(), StreamError> {
+        for index in 0..self.count {
+            self.queue(index)?;
         }
-        let started = stream.node.stream_on(buf_type);
+        let started = self.node.stream_on(self.buf_type());
         started.map_err(call("VIDIOC_STREAMON"))?;
-        stream.heard_ns = now_ns();
-        Ok(stream)
+        self.heard_ns = now_ns();
+        Ok(())
     }
 
     fn map(
@@ -210,7 +227,9 @@ impl Stream {
             pool,
             store,
             least,
+            count,
             queued: 0,
+            ended: false,
             follower: Follower::default(),
             steps: 0,
             heard_ns: 0,
@@ -288,7 +307,7 @@ impl Stream {
             || matches!(&self.store, Store::Decoded { free, .. } if free.is_empty())
     }
 
-    fn events(&self) -> Result<(), StreamError> {
+    fn events(&mut self) -> Result<(), StreamError> {
         /// `V4L2_EVENT_SRC_CH_RESOLUTION`
         const RESOLUTION: u32 = 1;
         while let Some(event) = self.node.event().map_err(call("VIDIOC_DQEVENT"))? {
@@ -296,7 +315,7 @@ impl Stream {
                 (abi::EVENT_SOURCE_CHANGE, changes) if changes & RESOLUTION != 0 => {
                     return Err(StreamError::Changed);
                 }
-                (abi::EVENT_EOS, _) => return Err(StreamError::Ended),
+                (abi::EVENT_EOS, _) => self.ended = true,
                 _ => {}
             }
         }
@@ -305,6 +324,9 @@ impl Stream {
 
     /// Nothing came; for too long?
     fn listen(&self) -> Result<Taken, StreamError> {
+        if self.ended {
+            return Err(StreamError::Ended);
+        }
         let interval = self.agreed.interval_ns.unwrap_or(0);
         let limit = SILENCE_NS.max(interval.saturating_mul(SILENT_INTERVALS));
         let silent_ns = now_ns().saturating_sub(self.heard_ns);

@@ -4,8 +4,10 @@ mod boot;
 mod camera;
 mod clocks;
 mod doctor;
+mod dvfs;
 mod guard;
 mod pipeline;
+mod power;
 mod real_time;
 mod selftest;
 mod vivid;
@@ -19,7 +21,9 @@ pub fn all() -> Vec<Case> {
         vivid::CASES,
         clocks::CASES,
         guard::CASES,
+        dvfs::CASES,
         pipeline::CASES,
+        power::CASES,
         real_time::CASES,
         doctor::CASES,
         selftest::CASES,

@@ -12,6 +12,11 @@ fn generator() -> Outcome {
         "generator",
         "--pace",
         "fast",
+        // Small ones: an emulator takes a third of a second to draw a large one.
+        "--width",
+        "96",
+        "--height",
+        "96",
         "--frames",
         "200",
         "--bundle",

@@ -3,10 +3,13 @@
 import argparse
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from apt import Apt
@@ -48,34 +51,51 @@ def _run(arch: Arch, cases: list[str]) -> int:
     cache = Path(os.environ.get("E4_VM_CACHE", REPOSITORY / "target/vm")).resolve()
     folder = cache / arch.name
     folder.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(folder):
         machine = _prepare(arch, cache, folder)
         say(f"ready to boot after {time.monotonic() - started:.0f} s")
+        before = _cpu_s()
         verdict = campaign(machine, cases)
+        used = _cpu_s() - before
     for name in verdict.skipped:
         say(f"SKIP {name}")
     for name in verdict.failed:
         say(f"FAIL {name}")
-    say(f"{arch.name}: {time.monotonic() - started:.0f} s in all")
+    say(f"{arch.name}: {time.monotonic() - started:.0f} s in all, {used:.0f} s of CPU to emulate")
     if not (verdict.passed or verdict.failed or verdict.skipped):
         raise RigError("no case has that name; --list shows them")
     say(verdict.line())
     return 1 if verdict.failed else 0
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cpu_s() -> float:
+    """Seconds of CPU that ended children took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _prepare(arch: Arch, cache: Path, folder: Path) -> Machine:
-    need(arch.tools)
+    """Machines of both kinds may run side by side: only what they share is locked."""
+    with _locked(cache):
+        need(arch.tools)
     binaries = build(arch)
-    apt = Apt(cache)
-    found = kernel(arch, apt, folder)
-    return Machine(
-        arch=arch,
-        kernel=found.image,
-        initrd=initrd(arch, apt, folder, found, binaries),
-        firmware=firmware(arch, folder),
-        share=fresh(folder / "share"),
-    )
+    with _locked(cache):
+        apt = Apt(cache)
+        found = kernel(arch, apt, folder)
+        return Machine(
+            arch=arch,
+            kernel=found.image,
+            initrd=initrd(arch, apt, folder, found, binaries),
+            firmware=firmware(arch, folder),
+            share=fresh(folder / "share"),
+        )
 
 
 if __name__ == "__main__":

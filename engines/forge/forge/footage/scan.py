@@ -16,7 +16,7 @@ from pathlib import Path
 from . import FootageError
 
 NO_CLIPS = frozenset(
-    ".aac .bmp .bz2 .csv .doc .docx .flac .gif .gz .htm .html .ini .jpeg .jpg .json .jsonl .log .m4a .md .mp3 .npy "
+    ".aac .bmp .bz2 .csv .db .doc .docx .flac .gif .gz .htm .html .ini .jpeg .jpg .json .jsonl .log .m4a .md .mp3 .npy "
     ".npz .ogg .opus .pdf .png .py .pt .rtf .sh .srt .svg .tar .tif .tiff .toml .tsv .txt .vtt .wav .webp .xlsx .xml "
     ".yaml .yml .zip".split()
 )

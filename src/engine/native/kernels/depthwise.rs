@@ -57,6 +57,11 @@ fn meeting(d: &RawDepthwise, y: usize) -> (usize, usize, usize) {
 }
 
 /// Output pixels `x..x + T` of one row, kernel width `K`, horizontal stride `SD`.
+///
+/// # Safety
+/// The processor has the instructions of `S` and
+/// `d` is as [`rows`] asks, `row..row + (to - from)` are among its
+/// input rows, `x + T <= d.width`, and `out` is the start of one of its output rows.
 #[inline(always)]
 unsafe fn tile<S: Lanes, const K: usize, const SD: usize, const T: usize>(
     d: &RawDepthwise,
@@ -91,6 +96,14 @@ unsafe fn tile<S: Lanes, const K: usize, const SD: usize, const T: usize>(
 }
 
 /// All rows, kernel width `K` and horizontal stride `SD`.
+///
+/// # Safety
+/// The processor has the instructions of `S`, `K` and `SD` are the
+/// kernel's width and the horizontal stride of `d`;
+/// `d.rows` is good for reads of `d.height` offsets, `d.src` at each of them of a whole
+/// padded row, `d.weights` and `d.bias` of what their fields say; `d.out` is good for
+/// reads and writes of rows `d.first..d.last` of `d.width` vectors, `d.sum`, unless
+/// null, of one vector. Nobody else touches `d.out` and `d.sum` meanwhile.
 #[inline(always)]
 pub(super) unsafe fn rows<S: Lanes, const K: usize, const SD: usize>(d: &RawDepthwise) {
     let tiles = d.width.div_ceil(8);
@@ -119,6 +132,10 @@ pub(super) unsafe fn rows<S: Lanes, const K: usize, const SD: usize>(d: &RawDept
 }
 
 /// Activation and sum of the row at `out`; returns the next row.
+///
+/// # Safety
+/// The processor has the instructions of `S` and `d` is as [`rows`] asks;
+/// `out` is the start of one of its output rows, stored in full.
 #[inline(always)]
 unsafe fn finish<S: Lanes>(d: &RawDepthwise, out: *mut f32) -> *mut f32 {
     // SAFETY: the caller has stored `width` pixels there.
@@ -131,6 +148,9 @@ unsafe fn finish<S: Lanes>(d: &RawDepthwise, out: *mut f32) -> *mut f32 {
 }
 
 /// All rows, any kernel and stride.
+///
+/// # Safety
+/// As for [`rows`], with the kernel and stride that `d` says.
 #[inline(always)]
 pub(super) unsafe fn rows_of_any_kernel<S: Lanes>(d: &RawDepthwise) {
     let mut out = d.out;
@@ -154,6 +174,12 @@ pub(super) unsafe fn rows_of_any_kernel<S: Lanes>(d: &RawDepthwise) {
     }
 }
 
+/// Output pixels `x..x + T` of one row, any kernel width and stride.
+///
+/// # Safety
+/// The processor has the instructions of `S` and
+/// `d` is as [`rows`] asks, `row..row + (to - from)` are among its
+/// input rows, `x + T <= d.width`, and `out` is the start of one of its output rows.
 #[inline(always)]
 unsafe fn any_tile<S: Lanes, const T: usize>(
     d: &RawDepthwise,

@@ -56,6 +56,14 @@ pub(super) struct RawGemm {
 }
 
 /// Pixels `first..first + MR` of the product.
+///
+/// # Safety
+/// The processor has the instructions of `S`. At pixels `first..first + MR`, `g.a`
+/// is good for reads of every run, `g.b` of `NV * N` weights for each input channel,
+/// `g.bias` of `NV * N`, `g.off` of the pixels' offsets; at these offsets `g.out` is
+/// good for writes of one vector in each of `NV` blocks `g.plane` elements apart, and
+/// `g.residual`, unless null, for reads of the same `g.residual_plane` apart. Nobody
+/// else touches what is written meanwhile.
 #[inline(always)]
 pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXEL: usize>(
     g: &RawGemm,
@@ -102,6 +110,10 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize, const PIXE
 }
 
 /// The sums of a tile before the product: bias and residual.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `g.bias` is good for reads of
+/// `NV * N` elements and what else it reads of `g` is as [`tile`] asks.
 #[inline(always)]
 unsafe fn begin<S: Lanes, const MR: usize, const NV: usize>(
     g: &RawGemm,
@@ -131,6 +143,10 @@ unsafe fn begin<S: Lanes, const MR: usize, const NV: usize>(
 
 /// Applies `curve` to pixels `first..end` of `nv` blocks that tiles have stored:
 /// apart from them, as a tile's size is no matter here.
+///
+/// # Safety
+/// The processor has the instructions of `S`; the pixels have been stored, as
+/// [`tile`] does, and nobody else touches them meanwhile.
 #[inline(always)]
 pub(super) unsafe fn bend<S: Lanes>(
     g: &RawGemm,

@@ -17,28 +17,58 @@ pub(super) unsafe trait Lanes: Copy {
     const N: usize;
 
     /// `N` elements from `p` on.
+    ///
+    /// # Safety
+    /// `p` is good for reads of `N` elements; the processor has the instructions.
     unsafe fn load(p: *const f32) -> Self;
     /// To `N` elements from `p` on.
+    ///
+    /// # Safety
+    /// `p` is good for writes of `N` elements; the processor has the instructions.
     unsafe fn store(self, p: *mut f32);
     /// The same value in every lane.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn splat(value: f32) -> Self;
     /// `self * b + c`.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// `self + other`.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn add(self, other: Self) -> Self;
     /// `self * other`.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn mul(self, other: Self) -> Self;
     /// `self` held between `lo` and `hi`; NaN stays NaN.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn clamp(self, lo: Self, hi: Self) -> Self;
     /// `1 / self` within two units in the last place, for `self` in
     /// `1..=2^126`.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn reciprocal(self) -> Self;
     /// Asks for the cache line at `p`, which need not be a valid address.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         let _ = p;
     }
     /// `2^self` within 1e-7 (relative), for `self` in `-126..=126`.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     unsafe fn exp2(self) -> Self;
 }
 
@@ -54,6 +84,9 @@ pub(super) const EXP2_CENTRED: [f32; 6] = [
 ];
 
 /// `1 / (1 + e^-x)`; 0 and 1 in the limits, NaN for NaN.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn sigmoid<S: Lanes>(x: S) -> S {
     // SAFETY: the caller's contract is handed on.
@@ -84,6 +117,9 @@ pub(in crate::engine::native) enum Curve {
 }
 
 /// `max(0, min(1, alpha * x + beta))`.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn hard_sigmoid<S: Lanes>(x: S, alpha: f32, beta: f32) -> S {
     // SAFETY: the caller's contract is handed on.
@@ -94,6 +130,9 @@ unsafe fn hard_sigmoid<S: Lanes>(x: S, alpha: f32, beta: f32) -> S {
 }
 
 /// `curve` of `x`.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn apply<S: Lanes>(curve: Curve, x: S) -> S {
     // SAFETY: the caller's contract is handed on.

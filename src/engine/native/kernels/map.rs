@@ -4,6 +4,11 @@ use super::lanes::{Curve, Lanes, apply};
 
 /// Applies `curve` to `n` vectors at `p` in place and adds them up at `sum`
 /// (null: not wanted).
+///
+/// # Safety
+/// The processor has the instructions of `S`; `p` is good for reads and
+/// writes of `n` vectors and `sum`, unless null, of one vector outside them; nobody
+/// else reads or writes either meanwhile.
 #[inline(always)]
 pub(super) unsafe fn bend_and_sum<S: Lanes>(
     p: *mut f32,
@@ -55,6 +60,11 @@ pub(super) struct RawMap {
 }
 
 /// `out = act(a + b)`, or `act(a)` where `b` is null.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `a`, and `b` unless null, are good
+/// for reads and `out` for writes of `n` vectors (`out` is also read again where there
+/// is a curve); each operand is `out` itself or lies outside it.
 #[inline(always)]
 pub(super) unsafe fn add<S: Lanes>(m: &RawMap) {
     // SAFETY: the caller's pointers are good for `n` vectors.
@@ -74,6 +84,11 @@ pub(super) unsafe fn add<S: Lanes>(m: &RawMap) {
 }
 
 /// `out = act(a * b)`, `b` one vector for all.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `a` is good for reads of `n`
+/// vectors, `b` of one, `out` for reads and writes of `n`; `a` is `out` itself or lies
+/// outside it, `b` lies outside it.
 #[inline(always)]
 pub(super) unsafe fn scale<S: Lanes>(m: &RawMap) {
     // SAFETY: the caller's pointers are good for `n` vectors and one.
@@ -91,6 +106,11 @@ pub(super) unsafe fn scale<S: Lanes>(m: &RawMap) {
 }
 
 /// `out[k][..] = a[k][..] * b[k]`: rows of `width` vectors, each by its scalar.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `a` is good for reads and `out`
+/// for writes of `n * width` vectors, `b` for reads of `n` elements; `a` is `out` itself
+/// or lies outside it, `b` lies outside it.
 #[inline(always)]
 pub(super) unsafe fn scale_rows<S: Lanes>(m: &RawMap, width: usize) {
     // SAFETY: the caller's pointers are good for `n` rows of vectors and `n`
@@ -122,6 +142,11 @@ pub(super) struct RawPool {
 }
 
 /// `out = scale * sum of the window`.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `src` is good for reads of
+/// `window.1` vectors in each of `window.0` rows that lie `row` elements apart, `out`
+/// for a write of one vector.
 #[inline(always)]
 pub(super) unsafe fn pool<S: Lanes>(p: &RawPool) {
     // SAFETY: the caller vouches for the window and for one vector of `out`.

@@ -13,8 +13,12 @@ type TileFn = unsafe fn(&RawGemm, usize);
 /// Functions for tiles of 1, 2, ... pixels; the longest is the best.
 type TileRow = &'static [TileFn];
 
-/// The functions of one instruction set. Calling any is sound only on a
-/// processor that has it.
+/// The functions of one instruction set.
+///
+/// # Safety
+/// Calling any of them, through a field or a method, is sound only on a processor
+/// that has the instructions, which [`of`] makes sure of, and with arguments as the
+/// generic function of the same name asks.
 #[derive(Debug)]
 pub(super) struct Table {
     /// Which it is.

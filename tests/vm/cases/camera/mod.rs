@@ -2,6 +2,8 @@
 
 #[path = "../../../support/allocations.rs"]
 mod allocations;
+mod controls;
+mod endurance;
 mod faults;
 mod lifecycle;
 mod listing;
@@ -17,5 +19,7 @@ pub const CASES: &[&[Case]] = &[
     pixels::CASES,
     streams::CASES,
     lifecycle::CASES,
+    controls::CASES,
     faults::CASES,
+    endurance::CASES,
 ];

@@ -58,7 +58,7 @@ fn place() -> Place {
 }
 
 /// The kinds of domains that this machine has.
-fn kinds() -> &'static [DomainKind] {
+pub(super) fn kinds() -> &'static [DomainKind] {
     if cfg!(target_arch = "x86_64") {
         &[DomainKind::Cpu]
     } else {
@@ -67,7 +67,7 @@ fn kinds() -> &'static [DomainKind] {
 }
 
 /// Loads the drivers and waits for their domains.
-fn load_drivers() -> Result<()> {
+pub(super) fn load_drivers() -> Result<()> {
     load(driver(), &[])?;
     if cfg!(target_arch = "aarch64") {
         // The bus asks for this governor and loads none itself.
@@ -89,7 +89,7 @@ fn driver() -> &'static str {
     }
 }
 
-fn load_thermal() -> Result<()> {
+pub(super) fn load_thermal() -> Result<()> {
     load(
         if cfg!(target_arch = "x86_64") {
             "thermal"
@@ -139,7 +139,7 @@ fn pin(domain: &mut dyn ClockDomain, fastest: bool) -> Result<()> {
 }
 
 /// Every file that a clock is set by, with its text.
-fn files() -> BTreeMap<PathBuf, String> {
+pub(super) fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     let folders = ["/sys/devices/system/cpu/cpufreq", GPU];
     let entries = folders.iter().filter_map(|f| std::fs::read_dir(f).ok());
@@ -172,6 +172,14 @@ fn given_back(reports: &[Report]) -> Result<()> {
         std::fs::read_dir("/run/e4")?.next().is_none(),
         "a guard is left"
     );
+    Ok(())
+}
+
+/// No guard is left.
+pub(super) fn given_up() -> Result<()> {
+    let left = std::fs::read_dir("/run/e4")?.flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    ensure!(left.is_empty(), "left: {left:?}");
     Ok(())
 }
 

@@ -1,0 +1,13 @@
+"""Where `python -m forge` writes to."""
+
+from forge.__main__ import ROOT, on_generated, parse
+
+
+def test_a_smoke_run_keeps_off_the_committed_bundle(tmp_path):
+    _, out, _ = on_generated(parse(["--smoke", "--run", str(tmp_path), "--e4", "e4"]))
+    assert out == tmp_path / "bundle"
+
+
+def test_a_recipe_goes_to_the_engines(tmp_path):
+    _, out, _ = on_generated(parse(["--run", str(tmp_path), "--e4", "e4"]))
+    assert out == ROOT / "engines" / "mobilenetv2-e5"

@@ -1,0 +1,90 @@
+//! Clock domains: which there are, whether they may be set, and who limits them.
+
+use super::{Check, State, Subject};
+use crate::clocks::{ClockRow, DomainKind, Place, Tree, rows};
+use crate::config::DvfsMode;
+use crate::plan::file::PlanFile;
+
+const WHY: &str = "a plan of clocks saves energy only in domains that are there and may be set";
+
+/// The cores' clocks.
+pub(super) fn cpu(subject: &Subject<'_>) -> Check {
+    domain(subject, "cpu-clock", DomainKind::Cpu)
+}
+
+/// The GPU's clock.
+pub(super) fn gpu(subject: &Subject<'_>) -> Check {
+    domain(subject, "gpu-clock", DomainKind::Gpu)
+}
+
+/// The memory's clock.
+pub(super) fn emc(subject: &Subject<'_>) -> Check {
+    domain(subject, "emc-clock", DomainKind::Emc)
+}
+
+/// The plan that the clocks are to follow.
+pub(super) fn plan(subject: &Subject<'_>) -> Check {
+    const ID: &str = "plan";
+    const WHY: &str = "the clocks follow a plan that was made for this bundle and board";
+    let dvfs = &subject.config.dvfs;
+    let row = |state, found: String| Check::new(ID, WHY, state, found);
+    match (dvfs.mode, &dvfs.plan) {
+        (DvfsMode::Plan, Some(path)) => match PlanFile::read(path) {
+            Ok(plan) => row(
+                State::Ok,
+                format!("{}: for {} on {}", path.display(), plan.bundle, plan.board),
+            ),
+            Err(error) => row(State::Fail, error.to_string()),
+        },
+        (DvfsMode::Plan, None) => row(
+            State::Fail,
+            "dvfs.mode is plan and no --plan is given".to_owned(),
+        ),
+        _ => row(State::NotApplicable, "clocks are not planned".to_owned()),
+    }
+}
+
+/// All domains of a kind in one row; the first trouble decides.
+fn domain(subject: &Subject<'_>, id: &'static str, kind: DomainKind) -> Check {
+    let place = Place {
+        runtime_dir: subject.config.clocks.runtime_dir.clone(),
+        tree: Tree::new(subject.host.path("/")),
+    };
+    let all: Vec<ClockRow> = rows(&place)
+        .into_iter()
+        .filter(|r| r.kind == kind)
+        .collect();
+    let found: Vec<String> = all.iter().map(describe).collect();
+    let found = found.join("; ");
+    if all.iter().all(|row| !row.present) {
+        return Check::new(id, WHY, State::NotApplicable, found);
+    }
+    let trouble = all.iter().find(|row| row.problem.is_some());
+    let state = match trouble {
+        Some(_) => subject.refused(subject.config.dvfs.mode == DvfsMode::Plan),
+        None => State::Ok,
+    };
+    let check = Check::new(id, WHY, state, found);
+    match trouble.and_then(|row| row.fix.clone()) {
+        Some(fix) => check.fix(fix),
+        None => check,
+    }
+}
+
+fn describe(row: &ClockRow) -> String {
+    let mut words = row.domain.clone();
+    if let Some((slowest, fastest)) = row.range_khz {
+        let points = row.points;
+        words += &format!(": {points} points from {slowest} to {fastest} kHz");
+    }
+    if let Some(governor) = &row.governor {
+        words += &format!(", governor {governor}");
+    }
+    if row.present && !row.measured {
+        words += ", read back only as last asked for";
+    }
+    if let Some(problem) = &row.problem {
+        words += &format!(" ({problem})");
+    }
+    words
+}

@@ -1,0 +1,204 @@
+//! Opens the clocks that a configuration asks for.
+//!
+//! Guarantees: a plan is checked against the bundle and the board's own tables, and
+//! the clocks are guarded, before anything runs. Nothing is written here.
+
+use super::placement::Placement;
+use super::{Dvfs, DvfsTask, OnError, Stage};
+use crate::clocks::{DomainKind, Guard, GuardError, Inventory, Place, Tree, discover_within};
+use crate::config::{Class, Config, DvfsMode};
+use crate::dvfs::{AXES, Clocks, Leads, PlanError, StagePlan, tables};
+use crate::engine::bundle::Bundle;
+use crate::plan::Axis;
+use crate::plan::file::{PlanFile, PlanFileError};
+use crate::rt::{SchedClass, ThreadSetup, priority};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long drivers that come late are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the clocks cannot be followed as asked. One sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum DvfsError {
+    /// The plan cannot be read.
+    #[error("--plan {0}")]
+    File(#[from] PlanFileError),
+    /// The plan is for something else.
+    #[error("--plan {path}: {source}", path = path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        source: PlanError,
+    },
+    /// The measured transitions cannot be used.
+    #[error("--transitions {path}: {reason}", path = path.display())]
+    Transitions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The board lacks what is asked for.
+    #[error("--dvfs {mode}: {reason}")]
+    Missing {
+        /// The mode.
+        mode: &'static str,
+        /// What is missing.
+        reason: String,
+    },
+    /// The clocks cannot be held.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+}
+
+impl DvfsError {
+    /// Whether it is the host that says no, not what was given.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Guard(_))
+    }
+
+    /// Whether a run may go on without clocks where that was not asked to be strict.
+    /// Clocks that another e4 holds, or that a killed one has left, are a refusal.
+    fn may_go_on(&self) -> bool {
+        match self {
+            Self::Guard(error) => !matches!(
+                error,
+                GuardError::Busy { .. } | GuardError::Stale { .. } | GuardError::Damaged { .. }
+            ),
+            other => other.is_of_host(),
+        }
+    }
+}
+
+/// The clocks that `config` asks for, with sentences for the user.
+///
+/// # Errors
+/// When the plan is refused, the clocks are another's, or under strict anything is
+/// missing.
+pub(super) fn open(
+    config: &Config,
+    placement: &Placement,
+    bundle: &Bundle,
+) -> Result<(Option<Dvfs>, Vec<String>), DvfsError> {
+    let mut notices = Vec::new();
+    let opened = match config.dvfs.mode {
+        DvfsMode::Off => return Ok((None, notices)),
+        DvfsMode::Observe => observe(config),
+        DvfsMode::Plan => plan(config, bundle, &mut notices),
+    };
+    let strict = config.pipeline.on_error == OnError::Strict;
+    match opened {
+        Ok(dvfs) => {
+            let setup = thread(config, placement);
+            let dvfs = dvfs.thread(setup, config.pipeline.on_error);
+            Ok((Some(dvfs), notices))
+        }
+        Err(error) if error.may_go_on() && !strict => {
+            notices.push(format!("{error}; the run goes on without"));
+            Ok((None, notices))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The dvfs thread is never on infer's core where there is another.
+fn thread(config: &Config, placement: &Placement) -> ThreadSetup {
+    let class = match config.rt.class {
+        Class::Other => SchedClass::Other,
+        Class::Fifo => SchedClass::Fifo(priority::DVFS),
+        Class::Rr => SchedClass::RoundRobin(priority::DVFS),
+    };
+    ThreadSetup {
+        core: placement.thread_of(Stage::Sink).core,
+        class,
+        timer_slack_ns: config.rt.timer_slack_ns,
+    }
+}
+
+fn observe(config: &Config) -> Result<Dvfs, DvfsError> {
+    let found = discover_within(&tree(config), &[], Duration::ZERO);
+    if found.domains.is_empty() {
+        return Err(missing("observe", &found, None));
+    }
+    let clocks = Clocks::new(found.domains);
+    Ok(Dvfs::new(Box::new(clocks), DvfsTask::Observe, None))
+}
+
+fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<Dvfs, DvfsError> {
+    let path = config.dvfs.plan.as_deref().unwrap_or(Path::new(""));
+    let file = PlanFile::read(path)?;
+    let leads = leads(config)?;
+    let wanted = kinds(&file);
+    let mut found = discover_within(&tree(config), &wanted, PATIENCE);
+    let domains = std::mem::take(&mut found.domains);
+    let lacks = |kind: &&DomainKind| !domains.iter().any(|d| d.kind() == **kind);
+    if let Some(kind) = wanted.iter().find(lacks) {
+        let error = missing("plan", &found, Some(*kind));
+        let strict = config.pipeline.on_error == OnError::Strict;
+        if strict || wanted.iter().all(|kind| lacks(&kind)) {
+            return Err(error);
+        }
+        notices.push(error.to_string());
+    }
+    let mut clocks = Clocks::new(domains);
+    for name in clocks.left_alone() {
+        notices.push(format!(
+            "the clocks of {name} differ from those of the first of their kind and are left alone"
+        ));
+    }
+    let segments = bundle.manifest().segments.len();
+    let plan = StagePlan::new(&file, bundle.digest(), segments, &tables(&clocks));
+    let plan = plan.map_err(|source| DvfsError::Plan {
+        path: path.to_owned(),
+        source,
+    })?;
+    clocks = clocks.only(plan.axes());
+    let place = Place {
+        runtime_dir: config.clocks.runtime_dir.clone(),
+        tree: tree(config),
+    };
+    let guard = clocks.guarded(|domains| Guard::claim(&place, domains))?;
+    let task = DvfsTask::Plan(Box::new(plan), Box::new(leads));
+    Ok(Dvfs::new(Box::new(clocks), task, Some(guard)))
+}
+
+fn tree(config: &Config) -> Tree {
+    Tree::new(&config.clocks.sysfs_root)
+}
+
+fn leads(config: &Config) -> Result<Leads, DvfsError> {
+    let mut leads = Leads::default();
+    let Some(path) = &config.dvfs.transitions else {
+        return Ok(leads);
+    };
+    let wrong = |reason: String| DvfsError::Transitions {
+        path: path.clone(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    leads.read(&text).map_err(wrong)?;
+    Ok(leads)
+}
+
+/// The kinds of domains that a plan sets.
+fn kinds(file: &PlanFile) -> Vec<DomainKind> {
+    const KINDS: [DomainKind; AXES] = [DomainKind::Cpu, DomainKind::Gpu, DomainKind::Emc];
+    let first = file.beliefs.first().and_then(|b| b.segments.first());
+    let khz = first.map_or([0; AXES], |point| point.point().khz());
+    let wanted = Axis::ALL.into_iter().filter(|axis| khz[axis.index()] > 0);
+    wanted.map(|axis| KINDS[axis.index()]).collect()
+}
+
+/// Why there is no domain of `kind`, or none at all.
+fn missing(mode: &'static str, found: &Inventory, kind: Option<DomainKind>) -> DvfsError {
+    let reasons = found.absent.iter();
+    let reasons = reasons.filter(|absent| kind.is_none_or(|kind| absent.kind == kind));
+    let reasons: Vec<&str> = reasons.map(|absent| absent.reason.as_str()).collect();
+    DvfsError::Missing {
+        mode,
+        reason: reasons.join("; "),
+    }
+}
