@@ -6,7 +6,7 @@
 //! is met. Ratios are to be trusted rather than times, the more so on a machine
 //! with other work. Nothing is asserted.
 //!
-//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [--rounds N] [--bundle DIR]]`
+//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [--rounds N] [--bundle DIR]]`
 
 mod engines;
 mod gates;
@@ -14,6 +14,7 @@ mod hop;
 mod host;
 mod overhead;
 mod table;
+mod tensor;
 mod wake;
 
 use anyhow::{Context, bail};
@@ -38,12 +39,13 @@ impl Request {
 
 type Bench = fn(&Request) -> anyhow::Result<Vec<Row>>;
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("engines", engines::run),
     ("hop", hop::run),
     ("wake", wake::run),
     ("overhead", overhead::run),
     ("gates", gates::run),
+    ("tensor", tensor::run),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -66,7 +68,9 @@ fn main() -> anyhow::Result<()> {
                 request.bundle = arguments.next().context("--bundle needs a folder")?.into();
             }
             name if BENCHES.iter().any(|(bench, _)| *bench == name) => chosen.push(argument),
-            other => bail!("{other} is no bench: they are engines, hop, wake, overhead and gates"),
+            other => bail!(
+                "{other} is no bench: they are engines, hop, wake, overhead, gates and tensor"
+            ),
         }
     }
     eprintln!("{}", request.host);

@@ -6,6 +6,7 @@ use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Policy, Stage, WaitStrategy};
 use crate::power::{Choice, SensorKind, boards};
 use crate::tensor::PixelFormat;
+use crate::tensor::convert::Resize;
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -95,6 +96,7 @@ named!(StatusMode: "auto" Auto, "always" Always, "never" Never);
 
 named!(Policy: "auto" Auto, "block" Block, "newest" Newest);
 named!(OnError: "warn" Warn, "strict" Strict);
+named!(Resize: "triangle" Triangle, "area" Area, "bilinear" Bilinear);
 named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
 named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
 named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444);

@@ -132,6 +132,8 @@ pub static KEYS: &[Key] = keys! {
         "How a stage that runs dry waits: hybrid sleeps until shortly before the predicted frame and then spins briefly, spin never leaves its core, park sleeps until woken."
     rare "pipeline.speculate" "speculate" pipeline.speculate =>
         "Start the next segment while the gate is still thinking, on engines that run beside the CPU."
+    rare "pipeline.resize" "resize" pipeline.resize =>
+        "How frames are shrunk to the network's input. triangle: weighted over twice an output's width, as the shipped bundle was trained; area: the mean of what an output covers; bilinear: the nearest four samples, fastest, aliases when shrinking by more than 2."
     rare "pipeline.watchdog_ms" "watchdog-ms" pipeline.watchdog_ms =>
         "Milliseconds without progress after which a stage counts as stalled and the run fails; 0: never."
     rare "pipeline.lock_memory" "lock-memory" pipeline.lock_memory =>

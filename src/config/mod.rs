@@ -25,6 +25,7 @@
 mod camera;
 mod check;
 mod choices;
+mod clocks;
 mod keys;
 mod layers;
 mod placement;
@@ -39,6 +40,7 @@ pub use choices::{
     BoardName, Class, CoreChoice, CpuLatencyChoice, DvfsMode, EngineKind, OutputTo, Pace, Rails,
     SourceKind, StatusMode, Threads,
 };
+pub use clocks::{ClocksConfig, DvfsConfig, PowerConfig};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Place};
 pub use placement::default_placement;
@@ -46,9 +48,9 @@ pub use shipped::shipped;
 
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Placement, Policy, Stage, WaitStrategy};
-use crate::power;
 use crate::source::v4l2::{Choice, PowerLine};
 use crate::tensor::PixelFormat;
+use crate::tensor::convert::Resize;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -249,6 +251,8 @@ pub struct PipelineConfig {
     pub wait: WaitStrategy,
     /// Start the next segment before the verdict.
     pub speculate: bool,
+    /// How frames are shrunk to the network's input.
+    pub resize: Resize,
     /// Milliseconds until a stage counts as stalled; 0: never.
     pub watchdog_ms: u32,
     /// What to do about what the host refuses.
@@ -265,6 +269,7 @@ impl Default for PipelineConfig {
             slots: 6,
             wait: WaitStrategy::default(),
             speculate: true,
+            resize: Resize::default(),
             watchdog_ms: 10_000,
             on_error: OnError::default(),
             lock_memory: None,
@@ -336,48 +341,6 @@ pub struct StageConfig {
     /// What to do when core or class are refused; unset: as
     /// [`PipelineConfig::on_error`] says.
     pub on_error: Option<OnError>,
-}
-
-/// `[clocks]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClocksConfig {
-    /// Where guard files are.
-    pub runtime_dir: PathBuf,
-    /// Root of the tree with the clocks.
-    pub sysfs_root: PathBuf,
-}
-
-impl Default for ClocksConfig {
-    fn default() -> Self {
-        Self {
-            runtime_dir: "/run/e4".into(),
-            sysfs_root: "/".into(),
-        }
-    }
-}
-
-/// `[power]`
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PowerConfig {
-    /// What measures energy.
-    pub sensor: power::Choice,
-    /// The board; unset: as the device tree says.
-    pub board: Option<BoardName>,
-    /// The rails that add up; unset: the board's.
-    pub rails: Option<Rails>,
-    /// Hold lines back for their frames' energy; unset: except for live sources.
-    pub per_frame: Option<bool>,
-}
-
-/// `[dvfs]`
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DvfsConfig {
-    /// What is done with the clocks.
-    pub mode: DvfsMode,
-    /// The plan.
-    pub plan: Option<PathBuf>,
-    /// How long clocks take to change, as measured.
-    pub transitions: Option<PathBuf>,
 }
 
 /// `[sink]`

@@ -46,6 +46,7 @@ fn other(key: &str) -> &'static str {
         "pipeline.threads" => "capture,infer+gate,sink",
         "pipeline.slots" => "8",
         "pipeline.wait" => "park",
+        "pipeline.resize" => "area",
         "pipeline.watchdog_ms" => "0",
         "pipeline.lock_memory" => "true",
         "rt.cpu_dma_latency" => "20",

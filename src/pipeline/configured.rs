@@ -123,6 +123,7 @@ impl Pipeline<Sink> {
             .frames(config.source.frames.map(NonZeroU64::get))
             .sample(config.source.sample)
             .speculate(settings.speculate)
+            .resize(settings.resize)
             .watchdog_ns(watchdog_ns)
             .dvfs(dvfs)
             .drop_counters(drops);

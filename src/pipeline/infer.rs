@@ -20,7 +20,7 @@ use crate::engine::{Buffer, Engine, EngineError, RunError, Segment, SegmentIo};
 use crate::monotonic::now_ns;
 use crate::telemetry::{DropCounters, DropReason};
 use crate::tensor::Frame;
-use crate::tensor::convert::Converter;
+use crate::tensor::convert::{Converter, Resize};
 use std::sync::Arc;
 
 /// The gate, on this thread or another.
@@ -118,7 +118,7 @@ impl<S: ResultSink> Infer<S> {
     pub fn new(
         engine: Box<dyn Engine>,
         bundle: &Bundle,
-        speculate: bool,
+        (speculate, resize): (bool, Resize),
         judge: Judge<S>,
         drops: Arc<DropCounters>,
         heartbeat: Heartbeat,
@@ -140,7 +140,7 @@ impl<S: ResultSink> Infer<S> {
         }
         let image = vec![0.0; stages.first().map_or(0, |s| s.input_len)];
         let speculate = speculate && engine.is_asynchronous();
-        let converter = Converter::new(&manifest.input);
+        let converter = Converter::new(&manifest.input).resize(resize);
         let failures = (None, 0);
         Ok(Self {
             engine,

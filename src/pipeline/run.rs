@@ -15,6 +15,7 @@ use crate::gates::Gates;
 use crate::monotonic::now_ns;
 use crate::source::{FrameSource, SourceError};
 use crate::telemetry::{DropCounters, DvfsSummary, FrameResult};
+use crate::tensor::convert::Resize;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -81,6 +82,7 @@ pub(super) struct Options {
     pub(super) frames: Option<u64>,
     pub(super) sample: bool,
     pub(super) speculate: bool,
+    pub(super) resize: Resize,
     pub(super) watchdog_ns: u64,
     pub(super) drops: Arc<DropCounters>,
     pub(super) notices: Notices,
@@ -215,6 +217,7 @@ impl<S: ResultSink + 'static> Pipeline<S> {
             frames: None,
             sample: true,
             speculate: true,
+            resize: Resize::default(),
             watchdog_ns: 10_000_000_000,
             drops: Arc::default(),
             notices: Notices::default(),
@@ -312,6 +315,13 @@ impl<S: ResultSink + 'static> Pipeline<S> {
     #[must_use]
     pub fn speculate(mut self, speculate: bool) -> Self {
         self.options.speculate = speculate;
+        self
+    }
+
+    /// How frames are shrunk to the network's input.
+    #[must_use]
+    pub fn resize(mut self, resize: Resize) -> Self {
+        self.options.resize = resize;
         self
     }
 

@@ -209,7 +209,7 @@ fn prepare<S: ResultSink + 'static>(
     let mut infer = Infer::new(
         engine,
         &bundle,
-        options.speculate,
+        (options.speculate, options.resize),
         judge,
         drops.clone(),
         beat,

@@ -1,32 +1,76 @@
 //! Frame to input tensor: crop, resize, colour and normalisation in one pass.
 //!
-//! Guarantees: every [`PixelFormat`] at any size from 1x1
-//! becomes planar R, G, B at the input's size. The planes of a frame are resized as they are,
-//! each from its own grid (chroma centre-sited), and only then turned into RGB,
-//! clamped to 0..=255 without rounding. The filter is a triangle, centre
-//! aligned: bilinear when enlarging, widened by the scale when shrinking; a
-//! frame of the input's own size and full chroma passes through unchanged.
-//! Nothing of a frame outside its source rectangle reaches the tensor.
-//! `Gray8` is luma without chroma, so its range counts.
+//! Guarantees: every [`PixelFormat`] at any size from 1x1 becomes planar R, G, B
+//! at the input's size, in floats or in 8 bits. The planes of a frame are resized
+//! as they are, each from its own grid (chroma centre-sited), and only then
+//! turned into RGB, clamped to 0..=255 without rounding. The filter is
+//! [`Resize`]'s, centre aligned; an RGB frame of the input's own size passes
+//! through unchanged. Nothing of a frame outside its source rectangle reaches the
+//! tensor. `Gray8` is luma without chroma, so its range counts.
+//!
+//! The kernels filter in whole numbers, with the fastest instructions that the
+//! processor has ([`Isa`]); they are within a 255th of full scale of
+//! [`Converter::exact`], which a shrink by more than about 30 takes by itself.
+//!
+//! Not guaranteed: the same last bits on every processor.
 //!
 //! Costs: the filter's tables are made anew when a frame's format or size
 //! differs from the last one's; otherwise nothing is allocated. Each source row
-//! that the filter needs is read about twice.
+//! that the filter needs is read about twice, the second time from a near cache.
 
 mod colour;
+mod exact;
+mod fused;
+mod kernels;
 mod layout;
 mod plan;
 mod taps;
 
+pub use kernels::Isa;
+
 use super::{Frame, FrameMeta, PixelFormat, Rows};
 use crate::engine::bundle::InputSpec;
-use colour::{Normalise, YuvToRgb};
+use kernels::{Element, Kernels, Mix};
 use plan::Plan;
+
+/// How samples make an output of the tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resize {
+    /// All within twice an output's width, the nearer the more: bilinear when
+    /// enlarging, without aliasing when shrinking.
+    #[default]
+    Triangle,
+    /// The mean of all that an output covers; bilinear when enlarging.
+    Area,
+    /// The nearest two by two, whatever the scale: fine detail aliases where the
+    /// frame is more than twice as large as the input.
+    Bilinear,
+}
+
+/// An 8-bit tensor: its value `q` stands for `(q - zero) * step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steps {
+    /// Above 0.
+    pub step: f32,
+    /// What stands for 0, within -128..=127.
+    pub zero: f32,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self {
+            step: 1.0,
+            zero: 0.0,
+        }
+    }
+}
 
 /// Turns frames into input tensors.
 #[derive(Clone, Debug)]
 pub struct Converter {
     input: InputSpec,
+    resize: Resize,
+    kernels: Option<Kernels>,
     plan: Option<Plan>,
 }
 
@@ -81,8 +125,47 @@ impl Converter {
     pub fn new(input: &InputSpec) -> Self {
         Self {
             input: input.clone(),
+            resize: Resize::default(),
+            kernels: Some(Kernels::best()),
             plan: None,
         }
+    }
+
+    /// The same with another filter.
+    #[must_use]
+    pub fn resize(self, resize: Resize) -> Self {
+        Self {
+            resize,
+            plan: None,
+            ..self
+        }
+    }
+
+    /// The same with the kernels of `isa`; `None` where this processor has no
+    /// such instructions.
+    #[must_use]
+    pub fn with_isa(self, isa: Isa) -> Option<Self> {
+        Some(Self {
+            kernels: Some(Kernels::of(isa)?),
+            plan: None,
+            ..self
+        })
+    }
+
+    /// The same in floats, slowly: what the kernels are compared with.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        Self {
+            kernels: None,
+            plan: None,
+            ..self
+        }
+    }
+
+    /// The instructions it uses; `None` in floats.
+    #[must_use]
+    pub fn isa(&self) -> Option<Isa> {
+        self.kernels.map(Kernels::isa)
     }
 
     /// Elements of the tensor, `3 * height * width`.
@@ -98,6 +181,29 @@ impl Converter {
     /// When the frame is empty, its bytes do not match its size, or the tensor
     /// has the wrong length. The tensor is then as it was.
     pub fn convert(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), ConvertError> {
+        self.fill(frame, tensor, Steps::default())
+    }
+
+    /// The same in 8 bits: `(rgb - mean) / std / step + zero`, rounded to the
+    /// nearest, even on a tie, and held within -128..=127.
+    ///
+    /// # Errors
+    /// As for [`Self::convert`].
+    pub fn convert_i8(
+        &mut self,
+        frame: &Frame,
+        steps: Steps,
+        tensor: &mut [i8],
+    ) -> Result<(), ConvertError> {
+        self.fill(frame, tensor, steps)
+    }
+
+    fn fill<T: Element>(
+        &mut self,
+        frame: &Frame,
+        tensor: &mut [T],
+        steps: Steps,
+    ) -> Result<(), ConvertError> {
         let surfaces = surfaces(frame)?;
         let expected = self.tensor_len();
         if tensor.len() != expected {
@@ -106,29 +212,25 @@ impl Converter {
                 found: tensor.len(),
             });
         }
-        let meta = &frame.meta;
+        let (meta, input) = (&frame.meta, &self.input);
         let plan = match self.plan.take() {
             Some(plan) if plan.fits(meta) => self.plan.insert(plan),
-            _ => self.plan.insert(Plan::new(meta, &self.input)),
+            _ => {
+                let plan = Plan::new(meta, input, self.resize, self.kernels);
+                self.plan.insert(plan)
+            }
         };
-        let colour = YuvToRgb::new(meta.colour);
-        let normalise = Normalise::new(&self.input);
-        let area = self.input.height * self.input.width;
-        let (red, rest) = tensor.split_at_mut(area);
-        let (green, blue) = rest.split_at_mut(area);
-        for y in 0..self.input.height {
-            let span = y * self.input.width..(y + 1) * self.input.width;
+        let mix = Mix::new(input, meta.colour, steps);
+        let (red, rest) = tensor.split_at_mut(expected / 3);
+        let (green, blue) = rest.split_at_mut(expected / 3);
+        for y in 0..input.height {
+            let span = y * input.width..(y + 1) * input.width;
             let out = [
                 &mut red[span.clone()],
                 &mut green[span.clone()],
                 &mut blue[span],
             ];
-            let rows = plan.sample_row(&surfaces, y);
-            if layout::is_rgb(meta.format) {
-                normalise.rgb(rows, out);
-            } else {
-                normalise.yuv(&colour, rows, out);
-            }
+            plan.row(&surfaces, y, mix, out);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! YUV to RGB, and RGB to what the network takes.
 
 use super::super::{Colour, Matrix, Range};
+use super::Steps;
+use super::kernels::Mix;
 use crate::engine::bundle::InputSpec;
 
 /// `R = luma * (Y - black) + red_v * (V - 128)`, and so on.
@@ -45,46 +47,38 @@ fn narrow(coefficient: f64) -> f32 {
     coefficient as f32
 }
 
-/// `(x - mean) / std` per channel.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Normalise {
-    mean: [f32; 3],
-    std: [f32; 3],
-}
-
-impl Normalise {
-    pub(super) fn new(input: &InputSpec) -> Self {
+impl Mix {
+    /// To what `input` asks for, from YUV of `colour` (RGB ignores it), in 8-bit
+    /// `steps` if the tensor is of such.
+    pub(super) fn new(input: &InputSpec, colour: Colour, steps: Steps) -> Self {
+        let to = YuvToRgb::new(colour);
         Self {
+            luma: (to.luma, -to.luma * to.black),
+            red_v: to.red_v,
+            green_u: to.green_u,
+            green_v: to.green_v,
+            blue_u: to.blue_u,
             mean: input.mean,
             std: input.std,
+            scale: input.std.map(|std| 1.0 / std),
+            shift: [0, 1, 2].map(|c| -input.mean[c] / input.std[c]),
+            steps: (1.0 / steps.step, steps.zero),
         }
     }
 
-    #[inline(always)]
-    fn channel(&self, channel: usize, value: f32) -> f32 {
-        (value.clamp(0.0, 255.0) - self.mean[channel]) / self.std[channel]
-    }
-
-    /// One row of R, G, B.
-    pub(super) fn rgb(&self, rows: [&[f32]; 3], out: [&mut [f32]; 3]) {
-        for (channel, (row, out)) in rows.into_iter().zip(out).enumerate() {
-            for (out, value) in out.iter_mut().zip(row) {
-                *out = self.channel(channel, *value);
-            }
-        }
-    }
-
-    /// One row of Y, U, V.
-    pub(super) fn yuv(&self, to: &YuvToRgb, rows: [&[f32]; 3], out: [&mut [f32]; 3]) {
-        let width = out[0].len();
-        let [luma, u, v] = rows.map(|row| &row[..width]);
-        let [red, green, blue] = out.map(|row| &mut row[..width]);
-        for x in 0..width {
-            let (y, u, v) = (to.luma * (luma[x] - to.black), u[x] - 128.0, v[x] - 128.0);
-            red[x] = self.channel(0, y + to.red_v * v);
-            green[x] = self.channel(1, y - to.green_u * u - to.green_v * v);
-            blue[x] = self.channel(2, y + to.blue_u * u);
-        }
+    /// Normalised R, G, B of one pixel's components in 0..=255.
+    pub(super) fn apply(&self, [a, b, c]: [f32; 3], is_rgb: bool) -> [f32; 3] {
+        let rgb = if is_rgb {
+            [a, b, c]
+        } else {
+            let (y, u, v) = (self.luma.0 * a + self.luma.1, b - 128.0, c - 128.0);
+            [
+                y + self.red_v * v,
+                y - self.green_u * u - self.green_v * v,
+                y + self.blue_u * u,
+            ]
+        };
+        [0, 1, 2].map(|c| (rgb[c].clamp(0.0, 255.0) - self.mean[c]) / self.std[c])
     }
 }
 

