@@ -140,9 +140,9 @@ fn clamped() -> Verdict {
     let max = format!("{POLICY}/scaling_max_freq");
     // The plan asks for the highest often: a lower limit in between is noticed.
     let lower = clocks[clocks.len() - 2].to_string();
-    for _ in 0..50 {
+    for _ in 0..400 {
         write(&max, &lower)?;
-        std::thread::sleep(Duration::from_millis(37));
+        std::thread::sleep(Duration::from_millis(5));
     }
     let dvfs = end(child)?;
     ensure!(counted(&dvfs, "clamped") > 0, "{dvfs}");
