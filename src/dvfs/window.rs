@@ -11,7 +11,7 @@ const LENGTH: usize = 32;
 const REACH_LOW: f64 = 1.6;
 const REACH_HIGH: f64 = 1.75;
 
-/// The last [`LENGTH`] times in nanoseconds.
+/// The last `LENGTH` times in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     taken: [u64; LENGTH],
