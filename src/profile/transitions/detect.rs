@@ -1,7 +1,7 @@
 //! Finds the moment at which a loop of fixed work changed its speed.
 //!
 //! Two levels are known: the median before the clock was written, and the median
-//! of the last quarter. The change is where cutting the samples in two fits them
+//! of the last quarter of the time. The change is where cutting the samples in two fits them
 //! best, by absolute distance; a sample counts for no more than the distance of the
 //! levels, so that a preempted one (many times too long) decides nothing. A ramp
 //! counts as changed halfway.
@@ -19,8 +19,9 @@ pub struct Sample {
 const LEAST_RATIO: f64 = 1.08;
 /// Fewer samples on a side say nothing.
 const LEAST_SAMPLES: usize = 8;
-/// Two levels must fit this much better than one.
-const LEAST_GAIN: f64 = 0.5;
+/// Two levels must fit this much better than one. At a ratio of 1.3 and 10 % noise,
+/// what is left with two levels comes close to half of what is left with one.
+const LEAST_GAIN: f64 = 0.7;
 
 /// When the speed changed, at or after `written_ns`; `None` where it did not, or
 /// the samples do not say. Samples are in the order of their time.
@@ -28,7 +29,10 @@ const LEAST_GAIN: f64 = 0.5;
 pub fn change(samples: &[Sample], written_ns: u64) -> Option<u64> {
     let first = samples.partition_point(|sample| sample.began_ns + sample.took_ns <= written_ns);
     let (before, after) = samples.split_at(first);
-    let last = &after[after.len() - after.len() / 4..];
+    let (from, to) = (after.first()?.began_ns, after.last()?.began_ns);
+    let last_quarter = to.saturating_sub(to.saturating_sub(from) / 4);
+    let last_quarter = after.partition_point(|s| s.began_ns < last_quarter);
+    let last = &after[last_quarter..];
     if before.len() < LEAST_SAMPLES || last.len() < LEAST_SAMPLES {
         return None;
     }
@@ -125,15 +129,20 @@ mod tests {
         fn a_change_is_found_within_a_few_passes(
             seed in any::<u64>(),
             late_us in 0_u64..20_000,
-            ratio in 1.5_f64..4.0,
+            ratio in 1.3_f64..4.0,
             up in any::<bool>(),
-            noise in 0.0_f64..0.05,
+            noise in 0.0_f64..0.1,
         ) {
             let (old, new) = if up { (20_000.0 * ratio, 20_000.0) } else { (20_000.0, 20_000.0 * ratio) };
             let at = WRITTEN + late_us * 1000;
-            let found = change(&simulated(old, new, at, noise, seed), WRITTEN).unwrap();
+            let samples = simulated(old, new, at, noise, seed);
+            // So few say nothing; the loop that is run takes more.
+            let before = samples.partition_point(|s| s.began_ns + s.took_ns <= WRITTEN);
+            prop_assume!(before >= LEAST_SAMPLES);
+            let found = change(&samples, WRITTEN).unwrap();
             // A preempted pass over the change itself hides it for its time.
-            prop_assert!(found.abs_diff(at) < 4_500_000, "{found} for {at}");
+            let longest = samples.iter().map(|sample| sample.took_ns).max().unwrap();
+            prop_assert!(found.abs_diff(at) < longest.max(4_500_000), "{found} for {at}");
         }
 
         #[test]
