@@ -48,9 +48,11 @@ pub enum EngineKind {
     Native,
     /// tract alone.
     Tract,
+    /// ONNX Runtime, where e4 was built with it.
+    Ort,
 }
 
-named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
+named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "ort" Ort, "cpu" Auto);
 
 /// What is done with the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

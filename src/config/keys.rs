@@ -119,7 +119,7 @@ pub static KEYS: &[Key] = keys! {
     rare "source.generator.format" "format" source.generator.format =>
         "Pixel format of generated frames."
     rare "engine.kind" "engine" engine.kind =>
-        "What runs the network's segments. auto: native, or tract for a segment with a node that native does not know, which is said once; native: refuse such a segment; tract: all on tract; cpu: the same as auto."
+        "What runs the network's segments. auto: native, or tract for a segment with a node that native does not know, which is said once; native: refuse such a segment; tract: all on tract; ort: all on ONNX Runtime, in an e4 that was built with `--features ort`; cpu: the same as auto."
     common "bundle.path" "bundle" bundle.path =>
         "The bundle: network, heads and thresholds. Unset: engines/mobilenetv2-e5, looked for beside the executable, in the source tree it was built from and in the current folder."
     common "exit.policy" "exit-policy" exit.policy =>

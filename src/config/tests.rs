@@ -184,7 +184,7 @@ fn a_word_in_place_of_a_section_is_its_kind() {
     assert_eq!(short.engine.kind, crate::config::EngineKind::Native);
     assert_eq!(
         refused("engine = \"gpu\""),
-        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, cpu"
+        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, ort, cpu"
     );
 }
 

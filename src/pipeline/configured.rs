@@ -4,11 +4,11 @@ use super::dvfs_setup::{self, DvfsError};
 use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
 use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
-use crate::engine::Engine;
 use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
+use crate::engine::{Engine, EngineError};
 use crate::gates::{Gates, GatesError};
 use crate::power::{PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
@@ -31,6 +31,14 @@ pub enum SetupError {
     /// The bundle is refused.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The engine that is asked for cannot be had.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine that is asked for is not part of this program.
+    #[error(
+        "--engine ort: this e4 was built without ONNX Runtime; build it with `--features ort` or choose another engine"
+    )]
+    WithoutOrt,
     /// The bundle's heads are refused, or the exit policy does not fit them.
     #[error(transparent)]
     Gates(#[from] GatesError),
@@ -89,7 +97,7 @@ impl Pipeline<Sink> {
         )?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
         let (source, mut notices) = source(config, &bundle, stop)?;
-        let (engine, more) = engine(config.engine.kind, &bundle);
+        let (engine, more) = engine(config.engine.kind, &bundle)?;
         notices.extend(more);
         let live = source.info().live || config.source.policy == Policy::Newest;
         let (energy, unreadable) = energy(config, live)?;
@@ -151,15 +159,19 @@ fn or_shipped(
 }
 
 /// The engine, and what the user should know about its choice.
-fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
-    match kind {
+fn engine(kind: EngineKind, bundle: &Bundle) -> Result<(Box<dyn Engine>, Vec<String>), SetupError> {
+    Ok(match kind {
         EngineKind::Auto => {
             let engine = AutoEngine::new();
             (Box::new(engine), engine.notices(bundle))
         }
         EngineKind::Native => (Box::new(NativeEngine::new()), Vec::new()),
         EngineKind::Tract => (Box::new(CpuEngine::new()), Vec::new()),
-    }
+        #[cfg(feature = "ort")]
+        EngineKind::Ort => (Box::new(crate::engine::ort::OrtEngine::open()?), Vec::new()),
+        #[cfg(not(feature = "ort"))]
+        EngineKind::Ort => return Err(SetupError::WithoutOrt),
+    })
 }
 
 fn source(
