@@ -88,6 +88,10 @@ pub(super) fn open(
         DvfsMode::Off => return Ok((None, notices)),
         DvfsMode::Observe => observe(config),
         DvfsMode::Plan => plan(config, bundle, &mut notices),
+        DvfsMode::Auto => Err(DvfsError::Missing {
+            mode: "auto",
+            reason: "not yet".into(),
+        }),
     };
     let strict = config.pipeline.on_error == OnError::Strict;
     match opened {
