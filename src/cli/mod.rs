@@ -47,8 +47,9 @@ pub enum Command {
     /// Search recorded grids for the clocks of least energy under a latency cap.
     #[command(allow_negative_numbers = true)]
     Search(search::Search),
-    /// Measure this board: how long its clocks take to change.
-    Profile(profile::Profile),
+    /// Measure this board: what the segments cost at which clocks, or how long its
+    /// clocks take to change.
+    Profile(Box<profile::Profile>),
     /// Give back the clocks that a killed e4 has left changed.
     Restore(restore::Restore),
 }

@@ -82,11 +82,7 @@ impl Pipeline<Sink> {
         stop: &Stop,
     ) -> Result<(Self, Vec<String>), SetupError> {
         targets::check(config)?;
-        let bundle = Bundle::open(or_shipped(
-            config.bundle.path.as_deref(),
-            "engines/mobilenetv2-e5",
-            "bundle",
-        )?)?;
+        let bundle = Bundle::open(bundle_path(config)?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
         let (source, mut notices) = source(config, &bundle, stop)?;
         let (engine, more) = engine(config.engine.kind, &bundle);
@@ -139,6 +135,32 @@ impl Pipeline<Sink> {
     }
 }
 
+/// The bundle that `config` names, or the one that ships with e4.
+///
+/// # Errors
+/// When neither is there.
+pub fn bundle_path(config: &Config) -> Result<std::path::PathBuf, SetupError> {
+    or_shipped(
+        config.bundle.path.as_deref(),
+        "engines/mobilenetv2-e5",
+        "bundle",
+    )
+}
+
+/// The power sensor that `config` wishes for.
+#[must_use]
+pub fn power_wish(config: &Config) -> Wish {
+    let settings = &config.power;
+    Wish {
+        choice: settings.sensor,
+        board: settings.board.map(|board| board.0.to_owned()),
+        rails: settings
+            .rails
+            .clone()
+            .map_or_else(Vec::new, |rails| rails.0),
+    }
+}
+
 fn or_shipped(
     given: Option<&Path>,
     what: &'static str,
@@ -151,7 +173,8 @@ fn or_shipped(
 }
 
 /// The engine, and what the user should know about its choice.
-fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
+#[must_use]
+pub fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
     match kind {
         EngineKind::Auto => {
             let engine = AutoEngine::new();
@@ -254,14 +277,7 @@ fn nanoseconds(seconds: f64) -> u64 {
 /// that cannot be read.
 fn energy(config: &Config, live: bool) -> Result<(Option<RunEnergy>, Vec<String>), SetupError> {
     let settings = &config.power;
-    let wish = Wish {
-        choice: settings.sensor,
-        board: settings.board.map(|board| board.0.to_owned()),
-        rails: settings
-            .rails
-            .clone()
-            .map_or_else(Vec::new, |rails| rails.0),
-    };
+    let wish = power_wish(config);
     let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
     let sampler = selected.sensor.map(Sampler::start).transpose()?;
     let per_frame = settings.per_frame.unwrap_or(!live);

@@ -66,7 +66,7 @@ pub use crate::handoff::{
 pub use crate::stop::{self, Stop};
 
 pub use capture::Damage;
-pub use configured::SetupError;
+pub use configured::{SetupError, bundle_path, engine, power_wish};
 pub use dvfs::{Dvfs, DvfsTask};
 pub use dvfs_setup::DvfsError;
 pub use energy::RunEnergy;

@@ -1,3 +1,9 @@
-//! Measures this board.
+//! Measures this board: how long its clocks take to change ([`transitions`]), and what
+//! the segments of a bundle cost at which clocks ([`session`], over a [`rig`]).
 
+pub mod point;
+pub mod progress;
+pub mod real;
+pub mod rig;
+pub mod session;
 pub mod transitions;
