@@ -1,16 +1,17 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
-use super::dvfs_setup::{self, DvfsError};
+use super::auto;
+use super::dvfs_setup::{self, DvfsError, Taps};
 use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
-use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
+use crate::config::{Config, DvfsMode, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::Engine;
 use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
 use crate::gates::{Gates, GatesError};
-use crate::power::{PowerError, Root, Sampler, Wish, select};
+use crate::power::{EnergyTap, PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
@@ -88,8 +89,25 @@ impl Pipeline<Sink> {
         let (engine, more) = engine(config.engine.kind, &bundle);
         notices.extend(more);
         let live = source.info().live || config.source.policy == Policy::Newest;
-        let (energy, unreadable) = energy(config, live)?;
+        let Energy {
+            run: energy,
+            tap: energy_tap,
+            boundary,
+            notices: unreadable,
+        } = energy(config, live)?;
         notices.extend(unreadable);
+        let (tap, taps) = match config.dvfs.mode {
+            DvfsMode::Auto => {
+                let (tap, frames) = auto::tap();
+                let taps = Taps {
+                    frames,
+                    energy: energy_tap,
+                    boundary,
+                };
+                (Some(tap), Some(taps))
+            }
+            _ => (None, None),
+        };
         let drops: Arc<DropCounters> = Arc::default();
         let sink = Sink::new(SinkSetup {
             labels: bundle.manifest().labels.clone(),
@@ -99,8 +117,9 @@ impl Pipeline<Sink> {
             status: status(config),
             endless: config.source.kind != SourceKind::Clip,
             energy,
+            tap,
         });
-        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle)?;
+        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle, taps)?;
         notices.extend(more);
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
@@ -273,18 +292,42 @@ fn nanoseconds(seconds: f64) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The sensor that the configuration asks for, started, and sentences about those
-/// that cannot be read.
-fn energy(config: &Config, live: bool) -> Result<(Option<RunEnergy>, Vec<String>), SetupError> {
-    let settings = &config.power;
+/// What measures a run.
+#[derive(Debug, Default)]
+struct Energy {
+    run: Option<RunEnergy>,
+    /// For who plans in the run.
+    tap: Option<EnergyTap>,
+    boundary: String,
+    /// About sensors that cannot be read.
+    notices: Vec<String>,
+}
+
+/// The sensor that the configuration asks for, started.
+fn energy(config: &Config, live: bool) -> Result<Energy, SetupError> {
     let wish = power_wish(config);
     let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
-    let sampler = selected.sensor.map(Sampler::start).transpose()?;
-    let per_frame = settings.per_frame.unwrap_or(!live);
-    Ok((
-        sampler.map(|s| RunEnergy::new(s, per_frame)),
-        selected.notices,
-    ))
+    let Some(sensor) = selected.sensor else {
+        return Ok(Energy {
+            notices: selected.notices,
+            ..Energy::default()
+        });
+    };
+    let boundary = sensor.boundary().to_string();
+    let (sampler, tap) = match config.dvfs.mode {
+        DvfsMode::Auto => {
+            let (sampler, tap) = Sampler::start_tapped(sensor)?;
+            (sampler, Some(tap))
+        }
+        _ => (Sampler::start(sensor)?, None),
+    };
+    let per_frame = config.power.per_frame.unwrap_or(!live);
+    Ok(Energy {
+        run: Some(RunEnergy::new(sampler, per_frame)),
+        tap,
+        boundary,
+        notices: selected.notices,
+    })
 }
 
 fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupError> {

@@ -8,7 +8,7 @@ use crate::cli::complain;
 use crate::cli::plan::show;
 use crate::clocks::{Guard, GuardError, Inventory, Place, Tree, discover, recover};
 use crate::config::{Config, ConfigError};
-use crate::dvfs::{AXES, Clocks, Leads, tables};
+use crate::dvfs::{Clocks, Leads, tables};
 use crate::engine::EngineError;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::gates::{ExitPolicy, Gates, GatesError};
@@ -166,7 +166,7 @@ fn prepare(flags: &Profile, config: &Config, place: &Place, stop: &Stop) -> Resu
             ),
         );
     }
-    let points = points(&tables(&clocks));
+    let points = ClockPoint::grid(&tables(&clocks));
     let guard = clocks.guarded(|domains| Guard::claim(place, domains))?;
     let sampler = Sampler::start(sensor)?;
     let facts = sampler.facts().clone();
@@ -284,18 +284,6 @@ fn detected(flags: &Profile) -> String {
         &String::from_utf8_lossy(&model),
     );
     board.map(|board| board.name.clone()).unwrap_or_default()
-}
-
-/// Every combination of the clocks of the axes.
-fn points(tables: &[Vec<u32>; AXES]) -> Vec<ClockPoint> {
-    let axis = |at: usize| match tables[at].is_empty() {
-        true => vec![0],
-        false => tables[at].clone(),
-    };
-    let (cpu, gpu, emc) = (axis(0), axis(1), axis(2));
-    let pairs = cpu.iter().flat_map(|c| gpu.iter().map(move |g| (*c, *g)));
-    let all = pairs.flat_map(|(c, g)| emc.iter().map(move |e| ClockPoint::new([c, g, *e])));
-    all.collect()
 }
 
 /// What has to be the same for a profile to go on.

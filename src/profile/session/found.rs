@@ -61,7 +61,7 @@ pub struct Found {
 }
 
 impl Found {
-    pub(super) fn new(
+    pub(crate) fn new(
         probes: Vec<Probe>,
         choice: Option<(ClockPoint, Choice)>,
         notes: Vec<String>,

@@ -220,7 +220,7 @@ fn a_profile_that_was_stopped_goes_on_as_if_it_had_not_been() {
 fn what_is_throttled_is_left_out_and_said() {
     let task = task(16);
     let mut rig = Simulated::new(4);
-    let cap = 5;
+    let cap = 2;
     rig.cap = Some((4, Axis::Gpu, cap));
     let found = run(
         &mut rig,
