@@ -40,10 +40,11 @@ pub(super) struct Powers {
 }
 
 /// Known better than this (as a share of the mean power), a power counts as told.
-const KNOWN: f64 = 0.25;
+const KNOWN: f64 = 0.1;
 
-/// The powers of `slices`, as far as they can be told; `mean_w` is that of all of them.
-pub(super) fn powers(slices: &[Slice], segments: usize, mean_w: f64) -> Powers {
+/// The powers of `slices`, as far as they can be told and are asked for; `mean_w` is
+/// that of all of them.
+pub(super) fn powers(slices: &[Slice], segments: usize, mean_w: f64, most: Told) -> Powers {
     let ran: Vec<usize> = (0..segments)
         .filter(|&k| slices.iter().any(|s| s.busy_s[k] > 0.0))
         .collect();
@@ -51,8 +52,9 @@ pub(super) fn powers(slices: &[Slice], segments: usize, mean_w: f64) -> Powers {
         let own = ran.iter().map(|&k| s.busy_s[k]);
         std::iter::once(s.seconds).chain(own).collect()
     };
-    if let Some((x, off)) = solve(slices, &by_segment, mean_w)
+    if most == Told::Segments
         && ran.len() > 1
+        && let Some((x, off)) = solve(slices, &by_segment, mean_w)
     {
         let extra = x[1..].iter().sum::<f64>() / ran.len() as f64;
         let of = |k: usize| {
@@ -68,7 +70,9 @@ pub(super) fn powers(slices: &[Slice], segments: usize, mean_w: f64) -> Powers {
         };
     }
     let by_work = |s: &Slice| vec![s.seconds, s.busy_s.iter().sum()];
-    if let Some((x, off)) = solve(slices, &by_work, mean_w) {
+    if most >= Told::Busy
+        && let Some((x, off)) = solve(slices, &by_work, mean_w)
+    {
         return Powers {
             segment_w: vec![x[0] + x[1]; segments],
             idle_w: x[0],
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn segments_are_told_apart_where_the_exits_differ() {
         let mix = [[0.005, 0.0], [0.005, 0.01], [0.006, 0.0], [0.004, 0.012]].repeat(5);
-        let found = powers(&slices(&mix, 0.005), 2, 2.0);
+        let found = powers(&slices(&mix, 0.005), 2, 2.0, Told::Segments);
         assert_eq!(found.told, Told::Segments);
         assert!((found.idle_w - 1.0).abs() < 0.3, "{found:?}");
         assert!((found.segment_w[0] - 4.0).abs() < 1.0, "{found:?}");
@@ -183,17 +187,22 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_not_made_up() {
         // All frames alike: nothing differs.
-        let alike = powers(&slices(&[[0.005, 0.01]; 20], 0.0), 2, 2.0);
+        let alike = powers(&slices(&[[0.005, 0.01]; 20], 0.0), 2, 2.0, Told::Segments);
         assert_eq!(alike.told, Told::Whole);
         assert!(alike.segment_w == [2.0, 2.0] && alike.idle_w == 2.0);
         // Too few.
-        let few = powers(&slices(&[[0.005, 0.0], [0.005, 0.01]], 0.0), 2, 2.0);
+        let few = powers(
+            &slices(&[[0.005, 0.0], [0.005, 0.01]], 0.0),
+            2,
+            2.0,
+            Told::Segments,
+        );
         assert_eq!(few.told, Told::Whole);
         // The second segment always goes with the first: work and rest alone differ.
         let pairs: Vec<[f64; 2]> = (1..20)
             .map(|i| [f64::from(i) * 1e-3, f64::from(i) * 1e-3])
             .collect();
-        let busy = powers(&slices(&pairs, 0.001), 2, 2.0);
+        let busy = powers(&slices(&pairs, 0.001), 2, 2.0, Told::Segments);
         assert_eq!(busy.told, Told::Busy);
     }
 }

@@ -1,19 +1,19 @@
 //! The state machine: which point next, when a probe is over, when there is a plan and
 //! when it is no longer true.
 
-use super::attribute::{Powers, Slice, Told, powers};
-use super::frames::{LiveFrame, interval_s, seconds, times};
+use super::attribute::Told;
+use super::frames::{LiveFrame, interval_s, seconds};
+use super::samples::{self, FRAMES, Running, Sample};
 use super::watch::{Verdict, Watch};
 use super::{Meter, Order};
 use crate::plan::belief::{Seen, learn};
 use crate::plan::changes::Changes;
-use crate::plan::cost::{Cost, Head, Idle, Row, Source};
+use crate::plan::cost::{Head, Source};
 use crate::plan::file::{FORMAT, PlanFile, PlannedBelief, PlannedPoint};
 use crate::plan::make::{Ask, make};
 use crate::plan::planner::Objective;
 use crate::plan::search::{Goal, Method, Observation, Search, Step};
 use crate::plan::{ClockPoint, Space};
-use crate::profile::point::Measured;
 use crate::profile::progress::Probe;
 use crate::profile::session::{Found, Weights};
 use crate::telemetry::AutoSummary;
@@ -45,8 +45,6 @@ pub struct Setup {
 
 /// A probe lasts at least this long, and a window of the sensor.
 const LEAST_NS: u64 = 500_000_000;
-/// Frames of a probe, at least.
-const FRAMES: usize = 4;
 /// What is given to a change that does not come, or to a sensor.
 const PATIENCE_NS: u64 = 4_000_000_000;
 /// Probes that may fail in turn.
@@ -59,18 +57,6 @@ const LATEST: usize = 120;
 const CLASSES: usize = 100;
 /// After so long a plan that is no longer true is given up at the earliest.
 const HOLD_NS: u64 = 5_000_000_000;
-
-/// A probe under way.
-#[derive(Debug)]
-struct Running {
-    point: ClockPoint,
-    since_ns: u64,
-    /// From when on frames run at the point.
-    from_ns: Option<u64>,
-    frames: Vec<LiveFrame>,
-    ended_ns: Option<u64>,
-    late: usize,
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -87,6 +73,8 @@ pub struct Explorer {
     setup: Setup,
     phase: Phase,
     /// Of this opening.
+    samples: Vec<Sample>,
+    /// The same with all time of a frame counted alike: what the search goes by.
     probes: Vec<Probe>,
     spent: usize,
     barred: Vec<ClockPoint>,
@@ -110,6 +98,7 @@ impl Explorer {
             },
             setup,
             phase: Phase::Next,
+            samples: Vec::new(),
             probes: Vec::new(),
             spent: 0,
             barred: Vec::new(),
@@ -148,8 +137,12 @@ impl Explorer {
         self.recent.push_back(frame);
         let deadline_s = self.deadline_s();
         let settle_ns = self.settle_ns();
+        let takes_s = match self.setup.deadline_s {
+            Some(_) => frame.latency_s(),
+            None => frame.busy_s(),
+        };
         match &mut self.phase {
-            Phase::Probing(running) => running.take(frame, deadline_s, settle_ns),
+            Phase::Probing(running) => running.take(frame, takes_s > deadline_s, settle_ns),
             Phase::Closed(Some(watch)) => watch.take(&frame),
             Phase::Next | Phase::Closed(None) => {}
         }
@@ -179,7 +172,7 @@ impl Explorer {
                     Verdict::Holds => None,
                     Verdict::Mix(why) if !holds => {
                         self.summary.replanned += 1;
-                        Some(self.close(now_ns, Some(why)))
+                        Some(self.close(now_ns, Some(why), true))
                     }
                     Verdict::Cost(why) if !holds => Some(self.reopen(why)),
                     Verdict::Mix(_) | Verdict::Cost(_) => None,
@@ -205,7 +198,7 @@ impl Explorer {
                     "allow up to"
                 };
                 let why = format!("others {word} {allowed}: replanned");
-                Some(self.close(now_ns, Some(why)))
+                Some(self.close(now_ns, Some(why), false))
             }
             Phase::Closed(_) => Some(self.reopen(format!(
                 "nothing was measured within {allowed}, which is what others allow: measuring there"
@@ -217,6 +210,7 @@ impl Explorer {
     fn reopen(&mut self, why: String) -> Order {
         self.phase = Phase::Next;
         self.probes.clear();
+        self.samples.clear();
         self.barred.clear();
         self.spent = 0;
         self.failures = 0;
@@ -255,12 +249,18 @@ impl Explorer {
         ns
     }
 
-    /// What a frame takes besides its segments, s: nine of ten frames take less.
+    /// What a frame takes besides its segments, s: with a deadline of its own nine of
+    /// ten frames take less; else one of ten does, for a frame that waits for the one
+    /// before it is in time as long as they do not pile up.
     fn lag_s(&self) -> f64 {
         let lags = self.recent.iter().map(|f| f.latency_s() - f.busy_s());
         let mut lags: Vec<f64> = lags.collect();
         lags.sort_by(f64::total_cmp);
-        lags.get(lags.len() * 9 / 10)
+        let tenths = match self.setup.deadline_s {
+            Some(_) => 9,
+            None => 1,
+        };
+        lags.get(lags.len() * tenths / 10)
             .copied()
             .unwrap_or(0.0)
             .max(0.0)
@@ -310,18 +310,11 @@ impl Explorer {
             }
         };
         let Some(point) = next.filter(|_| self.failures < FAILURES) else {
-            return self.close(now_ns, None);
+            return self.close(now_ns, None, false);
         };
         self.spent += 1;
         self.summary.probes += 1;
-        self.phase = Phase::Probing(Running {
-            point,
-            since_ns: now_ns,
-            from_ns: None,
-            frames: Vec::new(),
-            ended_ns: None,
-            late: 0,
-        });
+        self.phase = Phase::Probing(Running::new(point, now_ns));
         Order {
             plan: Some(self.fixed(point)),
             say: Vec::new(),
@@ -391,7 +384,6 @@ impl Explorer {
         let taken_s = seconds(to_ns.saturating_sub(running.since_ns));
         let slices = running.slices(self.setup.macs.len(), meter);
         let mean_w = figure.joules / figure.seconds;
-        let found = powers(&slices, self.setup.macs.len(), mean_w);
         let bar = (figure.error_joules / figure.joules.max(f64::MIN_POSITIVE)).abs();
         let Phase::Probing(running) = std::mem::replace(&mut self.phase, Phase::Next) else {
             return None;
@@ -400,10 +392,17 @@ impl Explorer {
         self.summary.explored_j += spent.map_or(mean_w * taken_s, |f| f.joules);
         self.failures = 0;
         if mean_w > 0.0 {
-            self.told = Some(self.told.map_or(found.told, |told| told.min(found.told)));
-            let measured = self.measured(&running, &found, bar);
-            self.probes
-                .push(Probe::new(running.point, measured, taken_s));
+            let sample = Sample {
+                point: running.point,
+                frames: running.frames,
+                slices,
+                mean_w,
+                bar,
+                seconds: taken_s,
+            };
+            let whole = sample.probe(&self.setup.macs, &self.probes, Told::Whole);
+            self.probes.push(whole.0);
+            self.samples.push(sample);
         } else {
             self.failures += 1;
         }
@@ -416,71 +415,19 @@ impl Explorer {
         self.phase = Phase::Next;
     }
 
-    fn measured(&self, running: &Running, found: &Powers, bar: f64) -> Measured {
-        let count = self.setup.macs.len();
-        let own: Vec<_> = (0..count).map(|k| times(&running.frames, k)).collect();
-        let rows = (0..count).map(|k| {
-            let (latency_s, samples) = own[k].unwrap_or_else(|| self.guess(&own, k));
-            let watts = found.segment_w[k];
-            Row {
-                segment: u32::try_from(k).unwrap_or(u32::MAX),
-                point: running.point,
-                latency_s,
-                energy_j: Cost {
-                    mean: (watts * latency_s.mean).max(f64::MIN_POSITIVE),
-                    spread: watts * latency_s.mean * bar.max(found.off),
-                },
-                samples,
-                source: Source::Measured,
-            }
-        });
-        Measured {
-            rows: rows.collect(),
-            idle: Idle::at(
-                running.point,
-                found.idle_w.max(0.0),
-                bar * found.idle_w.max(0.0),
-            ),
-            spent_j: 0.0,
-            notes: Vec::new(),
-        }
-    }
-
-    /// The time of a segment that no frame of a probe came to: as another probe has it,
-    /// scaled by what both have; else by the work in it.
-    fn guess(&self, own: &[Option<(Cost, u32)>], k: usize) -> (Cost, u32) {
-        let known: f64 = own.iter().flatten().map(|(cost, _)| cost.mean).sum();
-        let with = |mean: f64, spread: f64| {
-            let cost = Cost {
-                mean,
-                spread: spread * mean,
-            };
-            (cost, 1)
-        };
-        let other = self.probes.iter().find_map(|probe| {
-            let rows: Vec<Row> = probe.rows().collect();
-            let real = rows.get(k).is_some_and(|row| row.samples > 1);
-            let both = own.iter().zip(&rows).filter(|(own, _)| own.is_some());
-            let theirs: f64 = both.map(|(_, row)| row.latency_s.mean).sum();
-            (real && theirs > 0.0).then(|| rows[k].latency_s.mean * known / theirs)
-        });
-        if let Some(mean) = other {
-            return with(mean, 0.1);
-        }
-        let macs = own.iter().zip(&self.setup.macs);
-        let work: f64 = macs.filter(|(own, _)| own.is_some()).map(|(_, m)| m).sum();
-        with(known * self.setup.macs[k] / work.max(1.0), 0.25)
-    }
-
-    /// Makes a plan of what was measured, within what is allowed.
-    fn close(&mut self, now_ns: u64, why: Option<String>) -> Order {
+    /// Makes a plan of what was measured, within what is allowed. Where none can be made,
+    /// the present one is kept if it still may be (`keeps`).
+    fn close(&mut self, now_ns: u64, why: Option<String>, keeps: bool) -> Order {
         self.closed_ns = now_ns;
+        let before = std::mem::replace(&mut self.phase, Phase::Next);
         let choice = self.slack().and_then(|space| {
             let (history, mut search) = self.search(&space, 0);
             let choice = search.choose(&history)?;
             Some((space.points()[choice.point], choice))
         });
-        let found = Found::new(self.probes.clone(), choice, Vec::new());
+        let (probes, told) = samples::alike(&self.samples, &self.setup.macs, &self.probes);
+        self.told = told;
+        let found = Found::new(probes, choice, Vec::new());
         let ask = self.ask();
         let made =
             found
@@ -502,6 +449,11 @@ impl Explorer {
                     plan: Some(made.file),
                     say,
                 }
+            }
+            Err(reason) if keeps => {
+                self.phase = before;
+                say.push(format!("no other plan can be made ({reason}); it stays"));
+                Order { plan: None, say }
             }
             Err(reason) => {
                 say.push(format!(
@@ -592,71 +544,6 @@ fn slow_down(from: ClockPoint, to: ClockPoint) -> f64 {
     let ratios = pairs.filter(|(_, to)| *to > 0);
     let ratios = ratios.map(|(from, to)| f64::from(from) / f64::from(to));
     ratios.fold(1.0, f64::max)
-}
-
-impl Running {
-    fn take(&mut self, frame: LiveFrame, deadline_s: f64, settle_ns: u64) {
-        if self.ended_ns.is_some() {
-            return;
-        }
-        if frame.asked != self.point {
-            // Not there yet, or taken away.
-            self.from_ns = None;
-            self.frames.clear();
-            return;
-        }
-        let from_ns = *self
-            .from_ns
-            .get_or_insert(frame.left_ns.saturating_add(settle_ns));
-        if frame.captured_ns >= from_ns || (settle_ns == 0 && !self.frames.is_empty()) {
-            self.late += usize::from(frame.latency_s() > deadline_s);
-            self.frames.push(frame);
-        }
-    }
-
-    /// More than a quarter of the frames, and at least two, were late.
-    fn is_late(&self) -> bool {
-        self.late >= 2 && 4 * self.late > self.frames.len()
-    }
-
-    fn is_over(&self, least_ns: u64) -> bool {
-        let long = self.span().is_some_and(|(from, to)| to - from >= least_ns);
-        long && self.frames.len() > FRAMES
-    }
-
-    /// From the end of the first whole frame to that of the last.
-    fn span(&self) -> Option<(u64, u64)> {
-        let (first, last) = (self.frames.first()?, self.frames.last()?);
-        (last.left_ns > first.left_ns).then_some((first.left_ns, last.left_ns))
-    }
-
-    /// Runs of whole frames that are long enough for the sensor.
-    fn slices(&self, segments: usize, meter: &mut dyn Meter) -> Vec<Slice> {
-        let least_ns = 2 * meter.window_ns();
-        let mut slices = Vec::new();
-        let mut from = 0;
-        for to in 1..self.frames.len() {
-            let (first, last) = (self.frames[from].left_ns, self.frames[to].left_ns);
-            if last.saturating_sub(first) < least_ns {
-                continue;
-            }
-            if let Some(figure) = meter.energy(first, last) {
-                let mut busy_s = vec![0.0; segments];
-                for frame in &self.frames[from + 1..=to] {
-                    for (sum, s) in busy_s.iter_mut().zip(frame.segment_s) {
-                        *sum += s;
-                    }
-                }
-                slices.push(Slice {
-                    seconds: seconds(last - first),
-                    joules: figure.joules,
-                    busy_s,
-                });
-            }
-            from = to;
-        }
-        slices
-    }
 }
 
 impl Told {

@@ -20,6 +20,7 @@
 mod attribute;
 mod explorer;
 mod frames;
+mod samples;
 mod watch;
 
 pub use attribute::Told;
