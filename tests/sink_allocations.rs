@@ -56,6 +56,7 @@ fn sink(folder: &Path, energy: Option<RunEnergy>) -> Sink {
         status: None,
         endless: false,
         energy,
+        tap: None,
     })
 }
 

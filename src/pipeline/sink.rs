@@ -10,6 +10,7 @@
 //! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
+use super::auto::FrameTap;
 use super::energy::RunEnergy;
 use crate::handoff::Claimable;
 use crate::monotonic::now_ns;
@@ -41,6 +42,8 @@ pub struct SinkSetup {
     pub endless: bool,
     /// What measures the run's energy, if anything does.
     pub energy: Option<RunEnergy>,
+    /// Who gets copies of the results, if anybody does.
+    pub tap: Option<FrameTap>,
 }
 
 /// What a sink has gathered.
@@ -95,6 +98,7 @@ pub struct Sink {
     status: Option<StatusLine>,
     end: OutputEnd,
     energy: Option<RunEnergy>,
+    tap: Option<FrameTap>,
 }
 
 impl Sink {
@@ -109,6 +113,7 @@ impl Sink {
             status,
             endless,
             energy,
+            tap,
         } = setup;
         let format = LineFormat::new(&labels);
         let gathered = Gathered {
@@ -126,6 +131,7 @@ impl Sink {
             status,
             end: OutputEnd::Complete,
             energy,
+            tap,
         }
     }
 
@@ -233,6 +239,9 @@ impl ResultSink for Sink {
         } else if lines {
             self.publish(result, drops, None);
         }
+        if let Some(tap) = &mut self.tap {
+            tap.take(result);
+        }
         if self.gather(Some(result))
             && let Some(status) = &mut self.status
         {
@@ -294,6 +303,7 @@ mod tests {
             status: None,
             endless: false,
             energy: None,
+            tap: None,
         })
     }
 
