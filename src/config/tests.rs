@@ -63,6 +63,7 @@ fn other(key: &str) -> &'static str {
         "dvfs.transitions" => "transitions.json",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
+        "sink.trace" => "trace.jsonl",
         "sink.status" => "never",
         key if key.ends_with(".core") => "1",
         key if key.ends_with(".class") => "fifo",

@@ -13,6 +13,7 @@ pub mod result;
 pub mod status;
 pub mod summary;
 pub mod table;
+pub mod trace;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -1,0 +1,117 @@
+//! Writing a trace, a line a frame.
+
+use super::TraceHead;
+use crate::telemetry::{FrameResult, MAX_EXITS, Output};
+use std::io::{self, Write};
+
+/// Bytes of a line without class names: every number at its longest.
+const LONGEST: usize = 160 + MAX_EXITS * 96;
+
+/// A trace that is being written.
+#[derive(Debug)]
+pub struct Trace {
+    output: Box<dyn Output>,
+    /// The first line, until it is written.
+    head: Option<Vec<u8>>,
+    classes: Vec<String>,
+    line: Vec<u8>,
+    clip: Option<u32>,
+}
+
+impl Trace {
+    /// A trace into `output`.
+    #[must_use]
+    pub fn new(head: &TraceHead, output: Box<dyn Output>) -> Self {
+        let names = head.labels.iter();
+        let classes: Vec<String> = names
+            .map(|name| serde_json::Value::from(name.as_str()).to_string())
+            .collect();
+        let longest = classes.iter().map(String::len).max().unwrap_or(0).max(4);
+        let mut first = serde_json::json!(head).to_string().into_bytes();
+        first.push(b'\n');
+        Self {
+            output,
+            head: Some(first),
+            line: Vec::with_capacity(LONGEST + (MAX_EXITS + 1) * longest),
+            classes,
+            clip: None,
+        }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn output(&self) -> &dyn Output {
+        self.output.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.line.capacity()
+    }
+
+    /// Adds a frame.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn record(&mut self, result: &FrameResult) -> io::Result<()> {
+        self.begin()?;
+        let first = self.clip.replace(result.clip) != Some(result.clip);
+        self.line.clear();
+        self.format(result, first)?;
+        self.output.write(&self.line)
+    }
+
+    /// Writes the first line, if that was not done, and what is held back.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.begin()?;
+        self.output.flush()
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        match self.head.take() {
+            Some(head) => self.output.write(&head),
+            None => Ok(()),
+        }
+    }
+
+    fn format(&mut self, result: &FrameResult, first: bool) -> io::Result<()> {
+        let Self { line, classes, .. } = self;
+        write!(
+            line,
+            "{{\"frame\":{},\"clip\":{},\"first\":{first},\"label\":",
+            result.frame, result.clip
+        )?;
+        line.extend_from_slice(name(classes, result.label));
+        write!(line, ",\"exit\":{},\"exits\":[", u16::from(result.exit) + 1)?;
+        for (place, exit) in result.evaluated().iter().enumerate() {
+            line.extend_from_slice(if place > 0 { b",{" } else { b"{" });
+            line.extend_from_slice(b"\"class\":");
+            line.extend_from_slice(name(classes, Some(exit.class)));
+            line.extend_from_slice(b",\"softmax\":");
+            number(line, exit.softmax)?;
+            line.extend_from_slice(b",\"gate\":");
+            number(line, exit.gate)?;
+            line.push(b'}');
+        }
+        line.extend_from_slice(b"]}\n");
+        Ok(())
+    }
+}
+
+fn name(names: &[String], index: Option<u16>) -> &[u8] {
+    index
+        .and_then(|index| names.get(usize::from(index)))
+        .map_or(b"null", |name| name.as_bytes())
+}
+
+/// The shortest text that reads back as `value`; JSON knows no infinities.
+fn number(line: &mut Vec<u8>, value: f32) -> io::Result<()> {
+    if value.is_finite() {
+        return write!(line, "{value}");
+    }
+    line.extend_from_slice(b"null");
+    Ok(())
+}
