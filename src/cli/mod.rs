@@ -10,6 +10,7 @@ pub mod profile;
 pub mod restore;
 pub mod run;
 pub mod search;
+pub mod sim;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -47,6 +48,10 @@ pub enum Command {
     /// Search recorded grids for the clocks of least energy under a latency cap.
     #[command(allow_negative_numbers = true)]
     Search(search::Search),
+    /// Run frames on a simulated board, in virtual time: what each way of setting the
+    /// clocks would cost.
+    #[command(allow_negative_numbers = true)]
+    Sim(sim::Sim),
     /// Measure this board: how long its clocks take to change.
     Profile(profile::Profile),
     /// Give back the clocks that a killed e4 has left changed.
@@ -66,6 +71,7 @@ pub fn main() -> ExitCode {
             Command::Bundle(bundle) => bundle.run(),
             Command::Plan(plan) => plan.run(),
             Command::Search(search) => search.run(),
+            Command::Sim(sim) => sim.run(),
             Command::Profile(profile) => profile.run(),
             Command::Restore(restore) => restore.run(),
         },
