@@ -11,7 +11,8 @@ use crate::board::{self, Description, Of, SegmentLoad, UnknownBoard, boards};
 use crate::config::shipped;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::plan::planner::Objective;
-use crate::sim::{MethodName, Pace, Run, SimError, simulate};
+use crate::sim::table::Rate;
+use crate::sim::{MethodName, Run, SimError, simulate};
 use crate::telemetry::trace::{ReadTrace, TraceError};
 use clap::{Args, ValueEnum};
 use std::io::{self, Write as _};
@@ -43,9 +44,13 @@ pub struct Sim {
     /// the next frame].
     #[arg(long, value_name = "X", value_parser = above_zero)]
     deadline_ms: Option<f64>,
-    /// Frames a second.
-    #[arg(long, value_name = "HZ", default_value_t = 30.0, value_parser = rate)]
-    fps: f64,
+    /// Frames a second [default: 30; with --table 30 and, apart, --load 0.5].
+    #[arg(long, value_name = "HZ", value_parser = rate)]
+    fps: Option<f64>,
+    /// In place of --fps: as many frames as keep full depth at the highest clocks busy
+    /// for this share of the time.
+    #[arg(long, value_name = "SHARE", value_parser = load, conflicts_with = "fps")]
+    load: Option<f64>,
     /// Seed of noise, jitter, searches and learners: same seed, same bytes.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -53,7 +58,7 @@ pub struct Sim {
     /// but those that methods may learn from].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// Print JSON.
+    /// Print JSON; the table as CSV.
     #[arg(long)]
     json: bool,
     /// Write the figures to this file, too, as JSON.
@@ -125,6 +130,8 @@ enum SimulationError {
     Trace(#[from] TraceError),
     #[error("--trace {path}: {source}", path = path.display())]
     Run { path: PathBuf, source: SimError },
+    #[error("--table: {0}")]
+    Table(SimError),
     #[error("--trace {path}: it is of no bundle that --bundle names", path = path.display())]
     Foreign { path: PathBuf },
     #[error("--table: no --trace of {bundle} is of --exit-policy {needs}; record it with e4 run --trace")]
@@ -207,7 +214,10 @@ impl Sim {
             trace: &trace,
             method: self.method.map_or_else(|| usual(&trace), |name| name.0),
             objective: self.objective.objective(),
-            pace: self.pace(),
+            pace: self
+                .rate()
+                .unwrap_or(Rate::Fps(30.0))
+                .pace(board, &network.loads, self.deadline_ms),
             seed: self.seed,
             frames: self.frames,
         };
@@ -235,12 +245,8 @@ impl Sim {
         Ok(vec![usual.ok_or(SimulationError::NotShipped)?])
     }
 
-    fn pace(&self) -> Pace {
-        let interval_ms = 1e3 / self.fps;
-        Pace {
-            interval_ns: ns(interval_ms),
-            deadline_ns: ns(self.deadline_ms.unwrap_or(interval_ms)),
-        }
+    fn rate(&self) -> Option<Rate> {
+        self.fps.map(Rate::Fps).or(self.load.map(Rate::Load))
     }
 }
 
@@ -273,19 +279,17 @@ fn written(flag: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Simulat
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "above 0; the cast saturates"
-)]
-fn ns(ms: f64) -> u64 {
-    ((ms * 1e6).round() as u64).max(1)
-}
-
 fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
         _ => Err("a number above 0 is needed".to_owned()),
+    }
+}
+
+fn load(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 1e-4 && value <= 10.0 => Ok(value),
+        _ => Err("a load is a share from 0.0001 to 10".to_owned()),
     }
 }
 

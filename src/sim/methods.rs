@@ -15,9 +15,10 @@ use crate::plan::search;
 use crate::telemetry::trace::{ReadTrace, TraceFrame};
 use std::fmt;
 
-/// Virtual time before a stream is judged, s: learners learn in it, as long as zTT's
-/// artifact does, the board warms up.
-pub const WARM_UP_S: f64 = 2_000.0;
+/// Virtual time before a stream is judged, s: the board warms up (five time constants).
+pub const WARM_UP_S: f64 = 600.0;
+/// The same where a method learns in it: as long as zTT's artifact does.
+pub const LEARNING_S: f64 = 2_000.0;
 /// Share of a trace's frames, whole clips, that methods may learn from; they are
 /// judged on the others.
 const KNOWN: f64 = 0.25;
@@ -56,7 +57,7 @@ pub enum MethodName {
 /// The exit policy whose trace a method runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeedsTrace {
-    /// `always:K` of the last exit point.
+    /// `always:K`: a depth that does not change.
     Full,
     /// `softmax` or `softmax:P`.
     Softmax,
@@ -69,8 +70,9 @@ impl NeedsTrace {
     #[must_use]
     pub fn is_met_by(self, trace: &ReadTrace) -> bool {
         match (self, trace.policy) {
-            (Self::Full, ExitPolicy::Always(exit)) => exit == trace.head.exits,
-            (Self::Softmax, ExitPolicy::Softmax(_)) | (Self::Gates, ExitPolicy::Gates) => true,
+            (Self::Full, ExitPolicy::Always(_))
+            | (Self::Softmax, ExitPolicy::Softmax(_))
+            | (Self::Gates, ExitPolicy::Gates) => true,
             _ => false,
         }
     }
@@ -79,7 +81,7 @@ impl NeedsTrace {
 impl fmt::Display for NeedsTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "always:K with the bundle's last exit for K",
+            Self::Full => "always:K",
             Self::Softmax => "softmax or softmax:P",
             Self::Gates => "gates",
         })
@@ -250,7 +252,9 @@ pub fn simulate(run: &Run<'_>) -> Result<Simulated, SimError> {
     } = prepared;
     let mut stream = Stream::new(board, method, run.pace);
     let mut before = Outcome::new();
-    stream.run(known.iter().cycle().take(warm_up(run.pace)), &mut before);
+    let warm_up_s = if learns { LEARNING_S } else { WARM_UP_S };
+    let warm_up = frames_of(warm_up_s, run.pace);
+    stream.run(known.iter().cycle().take(warm_up), &mut before);
     let mut outcome = Outcome::new();
     let count = run.frames.map_or(judged.len(), |n| usize::try_from(n).unwrap_or(usize::MAX));
     stream.run(judged.iter().cycle().take(count), &mut outcome);
@@ -260,7 +264,7 @@ pub fn simulate(run: &Run<'_>) -> Result<Simulated, SimError> {
         let learned = before.figures(exits, search, None);
         let after = outcome.figures(exits, search, None);
         search.probes = learned.frames;
-        search.seconds = WARM_UP_S;
+        search.seconds = LEARNING_S;
         // What learning cost beyond what the same frames cost afterwards.
         let more_mj = (learned.energy_mj - after.energy_mj).max(0.0);
         search.joules = more_mj * float(learned.frames) / 1e3;
@@ -273,8 +277,8 @@ pub fn simulate(run: &Run<'_>) -> Result<Simulated, SimError> {
     })
 }
 
-fn warm_up(pace: Pace) -> usize {
-    let frames = WARM_UP_S * 1e9 / float(pace.interval_ns.max(1));
+fn frames_of(seconds: f64, pace: Pace) -> usize {
+    let frames = seconds * 1e9 / float(pace.interval_ns.max(1));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

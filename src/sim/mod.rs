@@ -19,8 +19,9 @@ pub mod planned;
 mod scene;
 mod stream;
 pub mod survey;
+pub mod table;
 
-pub use methods::{MethodName, NeedsTrace, Run, SimError, Simulated, WARM_UP_S, simulate};
+pub use methods::{MethodName, NeedsTrace, Run, SimError, Simulated, simulate};
 pub use outcome::{Figures, Outcome, Search};
 pub use scene::{Prepared, Scene};
 pub use stream::{Method, Pace, Stream, Untouched};

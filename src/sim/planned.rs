@@ -121,7 +121,7 @@ fn probe(scene: &Scene<'_>, board: &mut SimBoard) -> Result<(Vec<Probed>, u64), 
     let (history, _) = search::run(&mut *search, |place| {
         let point = space.points()[place];
         go_to(board, point);
-        let segments = (0..scene.loads.len()).map(|k| measure(board, k).ok_or(k));
+        let segments = (0..scene.loads.len()).map(|k| measure(board, k, |_| ()).ok_or(k));
         let segments = segments.collect::<Result<Vec<_>, _>>();
         let found = Probed {
             point,

@@ -79,15 +79,20 @@ fn window_ns(board: &SimBoard) -> u64 {
     ns.max(1)
 }
 
-/// Runs segment `segment` over and over and measures it; `None` where there is no
-/// such segment.
-pub fn measure(board: &mut SimBoard, segment: usize) -> Option<Reading> {
+/// Runs segment `segment` over and over and measures it, calling `between` after each
+/// run; `None` where there is no such segment.
+pub fn measure(
+    board: &mut SimBoard,
+    segment: usize,
+    mut between: impl FnMut(&mut SimBoard),
+) -> Option<Reading> {
     let window_ns = window_ns(board);
     let (mut latency, mut watts) = (Moments::default(), Moments::default());
     let mut window = 0;
     let mut next_ns = board.now_ns() + window_ns;
     while window < SETTLING + WINDOWS {
         let ran = board.run(segment)?;
+        between(board);
         if window >= SETTLING {
             latency.add(float(ran.latency_ns) / 1e9);
         }
@@ -145,13 +150,13 @@ mod tests {
             go_to(&mut board, point);
             assert_eq!(board.point(), point);
             let truth = description.cost(&loads[0], point);
-            let seen = measure(&mut board, 0).unwrap();
+            let seen = measure(&mut board, 0, |_| ()).unwrap();
             let off = |a: f64, b: f64| (a / b - 1.0).abs();
             assert!(off(seen.latency_s.mean, truth[0]) < 0.02, "{seen:?} {truth:?}");
             // The board is cooler than where its leakage is known.
             assert!(off(seen.energy_j.mean, truth[1]) < 0.08, "{seen:?} {truth:?}");
             assert!(off(idle_w(&mut board), description.idle_w(point)) < 0.1);
-            assert!(measure(&mut board, 2).is_none());
+            assert!(measure(&mut board, 2, |_| ()).is_none());
         }
     }
 }

@@ -5,8 +5,8 @@
 //! sequence of the likeliest exit, and deeper to that of the likeliest one left.
 //!
 //! What the paper counts is the energy of inference, not that of waiting. It sets no
-//! memory clock: segments are measured with the highest one, which a looped segment
-//! brings about, and the governor has it in the run. Changes take the time that they
+//! memory clock: the governor has it, while segments are measured and in the run.
+//! Changes take the time that they
 //! take; a segment runs at whatever is in effect meanwhile.
 
 use super::governors::Actmon;
@@ -68,6 +68,7 @@ pub fn prepare(
     by: search::Method,
 ) -> Result<Prepared, PlannedError> {
     let space = space(scene)?;
+    let mut emc = Actmon::default();
     let mut probes = 0;
     let mut measured = Vec::new();
     for segment in 0..scene.loads.len() {
@@ -78,7 +79,8 @@ pub fn prepare(
         let mut search = by.start(&space, goal, scene.seed.wrapping_add(segment as u64));
         let (history, _) = search::run(&mut *search, |place| {
             go_to(board, space.points()[place]);
-            let reading = measure(board, segment).ok_or(PlannedError::Segment(segment))?;
+            let reading = measure(board, segment, |board| emc.look(board));
+            let reading = reading.ok_or(PlannedError::Segment(segment))?;
             Ok::<_, PlannedError>(Observation {
                 point: place,
                 latency_s: reading.latency_s.mean,
@@ -94,7 +96,7 @@ pub fn prepare(
         sequences: exits
             .map(|exit| sequence(scene, &space, &measured[..=exit]))
             .collect(),
-        emc: Actmon::default(),
+        emc,
     };
     Ok(Prepared {
         probes,
@@ -102,7 +104,7 @@ pub fn prepare(
     })
 }
 
-/// All clocks of CPU and GPU, the memory at its highest.
+/// All clocks of CPU and GPU, the memory at its highest to begin with.
 fn space(scene: &Scene<'_>) -> Result<Space, SpaceError> {
     let highest = scene.board.highest().emc_khz;
     let mut points = scene.board.points();

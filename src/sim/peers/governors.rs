@@ -4,7 +4,9 @@
 //!   the lowest clock at or above 1.25 * highest * utilisation, the utilisation being
 //!   PELT's (half-life 32 ms, invariant of the clock), looked at when the task wakes,
 //!   sleeps and at each tick (4 ms), at most every 10 ms (the default rate limit for
-//!   Tegra's stated transition latency of 300 us). `util_est` is left out: the
+//!   Tegra's stated transition latency of 300 us). A thread that runs a segment counts
+//!   as running all through: it spins while it waits for the GPU, which is CUDA's
+//!   default where there are more cores than contexts. `util_est` is left out: the
 //!   kernels of Nano and TX2 (4.9) do not have it.
 //! - GPU, nvhost_podgov (`drivers/devfreq/governor_pod_scaling.c` of NVIDIA's kernel):
 //!   load_max 900, load_target 700, bias 80, smooth 10, damp 7, block_window 50 ms,
@@ -64,7 +66,9 @@ fn current(board: &SimBoard, axis: Axis) -> f64 {
 /// schedutil.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Schedutil {
-    activity: Activity,
+    at_ns: u64,
+    /// Whether the task has run since then.
+    ran: bool,
     util: f64,
     next_ns: u64,
     /// Next tick, while the task runs.
@@ -79,7 +83,9 @@ impl Schedutil {
     pub fn look(&mut self, board: &mut SimBoard, running: bool) {
         let now_ns = board.now_ns();
         let scale = current(board, Axis::Cpu) / highest(board, Axis::Cpu);
-        let (span_s, share) = self.activity.since(board, Axis::Cpu);
+        let span_s = float(now_ns.saturating_sub(self.at_ns)) / 1e9;
+        let share = f64::from(u8::from(self.ran));
+        (self.at_ns, self.ran) = (now_ns, running);
         let decay = libm::exp2(-span_s / Self::HALF_LIFE_S);
         self.util = self.util * decay + (1.0 - decay) * share * scale;
         self.tick_ns = running.then_some(now_ns + Self::TICK_NS);

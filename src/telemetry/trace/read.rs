@@ -105,6 +105,12 @@ struct Exit<'a> {
 }
 
 impl ReadTrace {
+    /// Whether every frame went to the bundle's last exit, by policy.
+    #[must_use]
+    pub fn is_full_depth(&self) -> bool {
+        self.policy == ExitPolicy::Always(self.head.exits)
+    }
+
     /// Reads and checks a trace.
     ///
     /// # Errors
