@@ -51,7 +51,9 @@ fn sink(folder: &Path, energy: Option<RunEnergy>) -> Sink {
         segment_macs: vec![1, 2, 3, 4, 5],
         drops: Arc::default(),
         outputs: vec![
-            Box::new(FileOutput::create("--output", &folder.join("lines.jsonl"), &Stop::new()).unwrap()),
+            Box::new(
+                FileOutput::create("--output", &folder.join("lines.jsonl"), &Stop::new()).unwrap(),
+            ),
             Box::new(DatagramOutput::open(&receiver).unwrap()),
         ],
         status: None,

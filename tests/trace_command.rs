@@ -1,7 +1,6 @@
 //! `e4 run --trace`: what a user relies on.
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
-#[allow(dead_code, reason = "each test binary uses its own share")]
 #[path = "support/process.rs"]
 mod process;
 
@@ -50,9 +49,19 @@ fn a_trace_says_what_each_exit_said_of_each_frame_under_every_policy() {
 fn a_trace_never_overwrites_what_the_run_reads_or_writes_otherwise() {
     let clips = Clips::new();
     let file = clips.at("one.json");
-    let same = ["--clip", &clips.folder(), "--trace", &file, "--summary", &file];
+    let same = [
+        "--clip",
+        &clips.folder(),
+        "--trace",
+        &file,
+        "--summary",
+        &file,
+    ];
     let sentence = refused(&same);
-    assert!(sentence.contains("--trace") || sentence.contains("--summary"), "{sentence}");
+    assert!(
+        sentence.contains("--trace") || sentence.contains("--summary"),
+        "{sentence}"
+    );
     let missing = refused(&["--clip", &clips.folder(), "--trace", "/nowhere/at/all"]);
     assert!(missing.contains("--trace /nowhere/at/all"), "{missing}");
 }

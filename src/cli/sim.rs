@@ -27,11 +27,11 @@ pub struct Sim {
     board: Option<String>,
     /// The bundle whose segments run; unset: the shipped one. With --table one or
     /// several.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", num_args = 1..)]
     bundle: Vec<PathBuf>,
     /// Where frames leave: a trace that e4 run --trace has written. With --table
     /// three a bundle: of gates, of always:K for its last exit, and of softmax.
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     trace: Vec<PathBuf>,
     /// What sets the clocks [default: by the trace; ours for gates, softmax for
     /// softmax, governors for always:K].
@@ -58,7 +58,7 @@ pub struct Sim {
     /// but those that methods may learn from].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// Print JSON; the table as CSV.
+    /// Print JSON, one object a simulation.
     #[arg(long)]
     json: bool,
     /// Write the figures to this file, too, as JSON.
@@ -122,9 +122,13 @@ enum SimulationError {
     Board(#[from] UnknownBoard),
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    #[error("engines/mobilenetv2-e5 is neither beside the executable nor in the current folder; name another with --bundle")]
+    #[error(
+        "engines/mobilenetv2-e5 is neither beside the executable nor in the current folder; name another with --bundle"
+    )]
     NotShipped,
-    #[error("--bundle and --trace are given {bundles} and {traces} times; without --table each is one")]
+    #[error(
+        "--bundle and --trace are given {bundles} and {traces} times; without --table each is one"
+    )]
     Many { bundles: usize, traces: usize },
     #[error("--trace {0}")]
     Trace(#[from] TraceError),
@@ -134,7 +138,9 @@ enum SimulationError {
     Table(SimError),
     #[error("--trace {path}: it is of no bundle that --bundle names", path = path.display())]
     Foreign { path: PathBuf },
-    #[error("--table: no --trace of {bundle} is of --exit-policy {needs}; record it with e4 run --trace")]
+    #[error(
+        "--table: no --trace of {bundle} is of --exit-policy {needs}; record it with e4 run --trace"
+    )]
     Missing { bundle: String, needs: String },
     #[error("{flag} {path}: {source}", path = path.display())]
     Write {
@@ -214,10 +220,11 @@ impl Sim {
             trace: &trace,
             method: self.method.map_or_else(|| usual(&trace), |name| name.0),
             objective: self.objective.objective(),
-            pace: self
-                .rate()
-                .unwrap_or(Rate::Fps(30.0))
-                .pace(board, &network.loads, self.deadline_ms),
+            pace: self.rate().unwrap_or(Rate::Fps(30.0)).pace(
+                board,
+                &network.loads,
+                self.deadline_ms,
+            ),
             seed: self.seed,
             frames: self.frames,
         };
@@ -288,7 +295,7 @@ fn above_zero(text: &str) -> Result<f64, String> {
 
 fn load(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(value) if value >= 1e-4 && value <= 10.0 => Ok(value),
+        Ok(value) if (1e-4..=10.0).contains(&value) => Ok(value),
         _ => Err("a load is a share from 0.0001 to 10".to_owned()),
     }
 }

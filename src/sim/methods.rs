@@ -69,12 +69,12 @@ impl NeedsTrace {
     /// Whether a trace is of that policy.
     #[must_use]
     pub fn is_met_by(self, trace: &ReadTrace) -> bool {
-        match (self, trace.policy) {
+        matches!(
+            (self, trace.policy),
             (Self::Full, ExitPolicy::Always(_))
-            | (Self::Softmax, ExitPolicy::Softmax(_))
-            | (Self::Gates, ExitPolicy::Gates) => true,
-            _ => false,
-        }
+                | (Self::Softmax, ExitPolicy::Softmax(_))
+                | (Self::Gates, ExitPolicy::Gates)
+        )
     }
 }
 
@@ -255,8 +255,11 @@ pub fn simulate(run: &Run<'_>) -> Result<Simulated, SimError> {
     let warm_up_s = if learns { LEARNING_S } else { WARM_UP_S };
     let warm_up = frames_of(warm_up_s, run.pace);
     stream.run(known.iter().cycle().take(warm_up), &mut before);
+    stream.restart();
     let mut outcome = Outcome::new();
-    let count = run.frames.map_or(judged.len(), |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let count = run
+        .frames
+        .map_or(judged.len(), |n| usize::try_from(n).unwrap_or(usize::MAX));
     stream.run(judged.iter().cycle().take(count), &mut outcome);
     let dvfs = counters.map(|counters| counters.summary("plan"));
     let exits = run.trace.head.exits;

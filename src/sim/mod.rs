@@ -25,3 +25,6 @@ pub use methods::{MethodName, NeedsTrace, Run, SimError, Simulated, simulate};
 pub use outcome::{Figures, Outcome, Search};
 pub use scene::{Prepared, Scene};
 pub use stream::{Method, Pace, Stream, Untouched};
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,13 @@ impl Outcome {
     }
 
     /// A frame is done.
-    pub(super) fn frame(&mut self, frame: &TraceFrame, latency_ns: u64, deadline: u64, joules: f64) {
+    pub(super) fn frame(
+        &mut self,
+        frame: &TraceFrame,
+        latency_ns: u64,
+        deadline: u64,
+        joules: f64,
+    ) {
         self.latency_ns.saturating_record(latency_ns);
         self.total_ns += latency_ns;
         self.misses += u64::from(latency_ns > deadline);

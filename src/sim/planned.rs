@@ -229,11 +229,7 @@ fn schedule(
 
 /// The plan: a schedule for each class of frames where telling them apart is worth
 /// the changes between them, else one for all.
-fn planned(
-    scene: &Scene<'_>,
-    probed: &[Probed],
-    extent: Extent,
-) -> Result<PlanFile, PlannedError> {
+fn planned(scene: &Scene<'_>, probed: &[Probed], extent: Extent) -> Result<PlanFile, PlannedError> {
     let costs = costs(scene, probed)?;
     let overall = scene.exit_share();
     let one = Beliefs {
@@ -339,9 +335,7 @@ fn classes(beliefs: &Beliefs, schedules: &[Schedule], probed: &[Probed]) -> Vec<
 /// Where the board waits between frames, if going there and back is worth it from
 /// the home of every schedule.
 fn idle(scene: &Scene<'_>, probed: &[Probed], schedules: &[Schedule]) -> Option<PlannedPoint> {
-    let lowest = probed
-        .iter()
-        .min_by(|a, b| a.idle_w.total_cmp(&b.idle_w))?;
+    let lowest = probed.iter().min_by(|a, b| a.idle_w.total_cmp(&b.idle_w))?;
     let pays = |schedule: &Schedule| {
         let home = &probed[schedule.turns[0].point];
         let reading = home.segments.iter().map(|r| r.latency_s.mean);

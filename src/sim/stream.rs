@@ -72,6 +72,11 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Frames that still wait are forgotten; the next one comes one interval from now.
+    pub fn restart(&mut self) {
+        self.arrives_ns = self.board.now_ns() + self.pace.interval_ns;
+    }
+
     /// Runs `frames`, up to when the one after the last arrives.
     pub fn run<'f>(&mut self, frames: impl Iterator<Item = &'f TraceFrame>, outcome: &mut Outcome) {
         let (start_ns, start_j) = (self.board.now_ns(), self.board.energy_j());

@@ -152,9 +152,15 @@ mod tests {
             let truth = description.cost(&loads[0], point);
             let seen = measure(&mut board, 0, |_| ()).unwrap();
             let off = |a: f64, b: f64| (a / b - 1.0).abs();
-            assert!(off(seen.latency_s.mean, truth[0]) < 0.02, "{seen:?} {truth:?}");
+            assert!(
+                off(seen.latency_s.mean, truth[0]) < 0.02,
+                "{seen:?} {truth:?}"
+            );
             // The board is cooler than where its leakage is known.
-            assert!(off(seen.energy_j.mean, truth[1]) < 0.08, "{seen:?} {truth:?}");
+            assert!(
+                off(seen.energy_j.mean, truth[1]) < 0.08,
+                "{seen:?} {truth:?}"
+            );
             assert!(off(idle_w(&mut board), description.idle_w(point)) < 0.1);
             assert!(measure(&mut board, 2, |_| ()).is_none());
         }

@@ -13,9 +13,9 @@ pub mod result;
 pub mod status;
 pub mod summary;
 pub mod table;
-pub mod trace;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trace;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};

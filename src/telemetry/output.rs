@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn a_full_device_is_an_error() {
-        let Ok(mut output) = FileOutput::create("--output", Path::new("/dev/full"), &Stop::new()) else {
+        let Ok(mut output) = FileOutput::create("--output", Path::new("/dev/full"), &Stop::new())
+        else {
             println!("skipped: no /dev/full here");
             return;
         };

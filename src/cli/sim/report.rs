@@ -56,10 +56,21 @@ impl<'a> Report<'a> {
         };
         line(
             "board",
-            format!("{} ({}; {})", run.board.title, run.board.name, run.board.mark()),
+            format!(
+                "{} ({}; {})",
+                run.board.title,
+                run.board.name,
+                run.board.mark()
+            ),
         );
-        line("bundle", format!("{}, exits by {}", run.of.bundle, run.trace.head.exit_policy));
-        line("method", format!("{} ({})", run.method.name(), run.method.title()));
+        line(
+            "bundle",
+            format!("{}, exits by {}", run.of.bundle, run.trace.head.exit_policy),
+        );
+        line(
+            "method",
+            format!("{} ({})", run.method.name(), run.method.title()),
+        );
         line(
             "frames",
             format!(
@@ -88,7 +99,11 @@ impl<'a> Report<'a> {
         );
         line(
             "deadline",
-            format!("{:.2} ms, {} frames late", ms(run.pace.deadline_ns), f.deadline_misses),
+            format!(
+                "{:.2} ms, {} frames late",
+                ms(run.pace.deadline_ns),
+                f.deadline_misses
+            ),
         );
         line("accuracy", accuracy(f.clip_accuracy, f.frame_accuracy));
         if f.search.probes > 0 {
@@ -120,7 +135,11 @@ impl<'a> Report<'a> {
 fn accuracy(clips: Option<f64>, frames: Option<f64>) -> String {
     match clips.zip(frames) {
         Some((clips, frames)) => {
-            format!("{:.2} % of clips, {:.2} % of frames", 100.0 * clips, 100.0 * frames)
+            format!(
+                "{:.2} % of clips, {:.2} % of frames",
+                100.0 * clips,
+                100.0 * frames
+            )
         }
         None => "no labels".to_owned(),
     }

@@ -2,8 +2,9 @@
 
 use super::{Network, Sim, SimulationError, five, print, written};
 use crate::sim::NeedsTrace;
-use crate::sim::table::{self, Rate, Table, Wanted};
+use crate::sim::table::{self, Entry, Rate, Table, Wanted};
 use crate::telemetry::trace::ReadTrace;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 
@@ -30,7 +31,9 @@ impl Sim {
                 .iter()
                 .map(|network| with_traces(network, &traces))
                 .collect::<Result<_, _>>()?,
-            rates: self.rate().map_or_else(|| RATES.to_vec(), |rate| vec![rate]),
+            rates: self
+                .rate()
+                .map_or_else(|| RATES.to_vec(), |rate| vec![rate]),
             deadline_ms: self.deadline_ms,
             seed: self.seed,
             frames: self.frames,
@@ -40,10 +43,30 @@ impl Sim {
             write(&table, folder)?;
         }
         print(&match self.json {
-            true => table.csv(),
+            true => lines(&table),
             false => table.markdown(),
         })
     }
+}
+
+/// One JSON object a line of the table.
+fn lines(table: &Table) -> String {
+    let object = |entry: &Entry| {
+        let value = json!({
+            "schema": super::report::SCHEMA,
+            "source": "simulated",
+            "mark": entry.board.mark(),
+            "board": entry.board.name,
+            "boundary": entry.board.simulated_boundary(),
+            "bundle": entry.bundle,
+            "rate": entry.rate.word(),
+            "method": entry.method.name(),
+            "objective": entry.objective,
+            "figures": entry.figures,
+        });
+        format!("{value}\n")
+    };
+    table.entries.iter().map(object).collect()
 }
 
 /// A bundle with its three traces.
@@ -54,7 +77,10 @@ fn with_traces<'a>(
     let find = |needs: NeedsTrace| {
         let own = |trace: &&ReadTrace| trace.head.bundle_sha256 == network.of.sha256;
         let full = |trace: &&ReadTrace| needs != NeedsTrace::Full || trace.is_full_depth();
-        let found = traces.iter().filter(own).find(|t| needs.is_met_by(t) && full(t));
+        let found = traces
+            .iter()
+            .filter(own)
+            .find(|t| needs.is_met_by(t) && full(t));
         found.ok_or_else(|| SimulationError::Missing {
             bundle: network.of.bundle.clone(),
             needs: needs.to_string(),

@@ -12,10 +12,10 @@ pub fn highest(board: &mut SimBoard) {
     go_to(board, point);
 }
 
-/// Name and clocks of the middle one of the board's power modes, the faster of two.
+/// Name and clocks of the middle one of the board's power modes, the slower of two.
 #[must_use]
 pub fn middle(board: &Description) -> Option<(&str, ClockPoint)> {
-    let mode = board.modes.get(board.modes.len().saturating_sub(1) / 2)?;
+    let mode = board.modes.get(board.modes.len() / 2)?;
     // A limit that is no clock of the table is the next below.
     let held = |axis: Axis| {
         let levels = board.levels(axis);

@@ -56,7 +56,14 @@ fn at_least(board: &mut SimBoard, axis: Axis, khz: f64) {
 }
 
 fn highest(board: &SimBoard, axis: Axis) -> f64 {
-    f64::from(board.description().levels(axis).last().copied().unwrap_or(0))
+    f64::from(
+        board
+            .description()
+            .levels(axis)
+            .last()
+            .copied()
+            .unwrap_or(0),
+    )
 }
 
 fn current(board: &SimBoard, axis: Axis) -> f64 {
@@ -216,6 +223,9 @@ impl Method for Governors {
         }
         self.emc.look(board);
         let timers = [self.cpu.tick_ns, self.gpu.timer_ns];
-        timers.into_iter().flatten().fold(self.emc.next_ns, u64::min)
+        timers
+            .into_iter()
+            .flatten()
+            .fold(self.emc.next_ns, u64::min)
     }
 }

@@ -142,7 +142,12 @@ mod tests {
     fn it_learns_a_table_that_no_line_fits() {
         let mut random = Random::new(1, 0);
         let mut network = Network::new(&[2, 6, 6, 2], &mut random);
-        let table = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)];
+        let table = [
+            ([0.0, 0.0], 0.0),
+            ([0.0, 1.0], 1.0),
+            ([1.0, 0.0], 1.0),
+            ([1.0, 1.0], 0.0),
+        ];
         for _ in 0..3_000 {
             let batch: Vec<_> = table.iter().map(|(x, y)| (&x[..], 1, *y)).collect();
             network.train(batch.into_iter(), 0.01);

@@ -9,7 +9,8 @@
 //!
 //! Not in what is public, and chosen here: tabular Q-learning over the slack of the
 //! last frame (8 steps) and 8 levels; rate 0.1, discount 0.5, exploration from 1 to
-//! 0.01, times 0.999 a frame; the reward is the share of the power at the highest
+//! 0.01, times 0.999 a frame; what counts is a frame's own time, not that in the
+//! queue; the reward is the share of the power at the highest
 //! level that is saved, less the rise of the probability of a fault, and -1 for a
 //! frame that is late. Faults follow the usual model of that field (Zhu, Melhem,
 //! Mosse 2004): rate 1e-6 a second at the highest clock, a thousandfold at the
@@ -42,7 +43,7 @@ pub struct Ring {
     exploration: f64,
     slack: usize,
     level: usize,
-    captured_ns: u64,
+    started_ns: u64,
     /// When the last decision was taken, and the energy up to then.
     since: (u64, f64),
     /// Power at the highest level, as far as it was seen, W.
@@ -61,7 +62,7 @@ impl Ring {
             exploration: 1.0,
             slack: SLACKS - 1,
             level: LEVELS - 1,
-            captured_ns: 0,
+            started_ns: 0,
             since: (0, 0.0),
             highest_w: 0.0,
             emc: Actmon::default(),
@@ -70,7 +71,7 @@ impl Ring {
 
     /// The reward of the frame that has left, and its slack.
     fn judge(&mut self, board: &SimBoard) -> (f64, usize) {
-        let latency_ns = board.now_ns().saturating_sub(self.captured_ns);
+        let latency_ns = board.now_ns().saturating_sub(self.started_ns);
         let span_s = float(board.now_ns().saturating_sub(self.since.0).max(1)) / 1e9;
         let watts = (board.energy_j() - self.since.1) / span_s;
         self.since = (board.now_ns(), board.energy_j());
@@ -125,11 +126,7 @@ fn place(step: usize) -> f64 {
 impl Method for Ring {
     fn event(&mut self, event: Event, board: &mut SimBoard) {
         match event.kind {
-            EventKind::Started {
-                segment: 0,
-                captured_ns,
-                ..
-            } => self.captured_ns = captured_ns,
+            EventKind::Started { segment: 0, .. } => self.started_ns = event.at_ns,
             EventKind::Left { .. } => {
                 let (reward, slack) = self.judge(board);
                 self.learn(reward, slack);

@@ -89,7 +89,9 @@ impl Ztt {
         let degrees = board.degrees();
         let fps = float(self.frames);
         self.frames = 0;
-        [level[0], level[1], power[0], power[1], degrees, degrees, fps]
+        [
+            level[0], level[1], power[0], power[1], degrees, degrees, fps,
+        ]
     }
 
     fn reward(&self, state: &[f64; STATE]) -> f64 {

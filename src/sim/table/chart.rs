@@ -17,7 +17,11 @@ impl Table {
     /// What the plotting library says, in words.
     pub fn svg(&self, board: &str) -> Result<String, String> {
         let mut panels: Vec<Vec<&Entry>> = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.board.name == board) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| entry.board.name == board)
+        {
             match panels.last_mut() {
                 Some(panel) if same(panel[0], entry) => panel.push(entry),
                 _ => panels.push(vec![entry]),
@@ -95,7 +99,14 @@ fn panel<'a>(
             _ => format!("{all:.1}"),
         };
         let at = chart.backend_coord(&(all, top - 0.1));
-        area.draw(&Text::new(late, (at.0 - area.get_pixel_range().0.start + 4, at.1 - area.get_pixel_range().1.start), ("sans-serif", 13)))?;
+        area.draw(&Text::new(
+            late,
+            (
+                at.0 - area.get_pixel_range().0.start + 4,
+                at.1 - area.get_pixel_range().1.start,
+            ),
+            ("sans-serif", 13),
+        ))?;
         let (x, y) = (14, at.1 - area.get_pixel_range().1.start);
         area.draw(&Text::new(entry.title(), (x, y), ("sans-serif", 13)))?;
     }

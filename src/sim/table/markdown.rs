@@ -1,8 +1,8 @@
 //! The table as Markdown, with what follows from it.
 
 use super::{Entry, Split, Table};
-use crate::sim::methods::MethodName;
 use crate::plan::planner::Objective;
+use crate::sim::methods::MethodName;
 use std::fmt::Write as _;
 
 const INTRO: &str = "\
@@ -16,8 +16,8 @@ and of the idle stretch up to the next one, within the rails named. Making the t
 camera, other load and the methods' own processor time are not in it.
 ";
 
-/// Latencies beyond a minute mean that the queue grew as long as the run lasted.
-const BEHIND_MS: f64 = 60_000.0;
+/// Latencies beyond it mean that the queue grew as long as the run lasted.
+const BEHIND_MS: f64 = 1_000.0;
 
 impl Table {
     /// The whole table.
@@ -26,9 +26,8 @@ impl Table {
         let mut text = INTRO.to_owned();
         let mut last: Option<&Entry> = None;
         for entry in &self.entries {
-            let begins = last.is_none_or(|last| {
-                last.rate != entry.rate || last.bundle != entry.bundle
-            });
+            let begins =
+                last.is_none_or(|last| last.rate != entry.rate || last.bundle != entry.bundle);
             if begins {
                 let (bundle, rate) = (&entry.bundle, entry.rate.words());
                 let _ = write!(text, "\n## {bundle}, {rate}\n\n{HEADER}");
@@ -147,8 +146,7 @@ below best peer | in time | below E4 | speed-up | exits | clocks |
 
 fn times(factor: f64) -> String {
     match factor {
-        f if f >= 1_000.0 => "over 1000x".to_owned(),
-        f if f < 0.001 => "below 0.001x".to_owned(),
+        f if f >= 500.0 => "falls behind".to_owned(),
         f => format!("{f:.2}x"),
     }
 }

@@ -1,8 +1,8 @@
 //! Where our saving and our speed-up come from.
 
 use super::{Entry, Table};
-use crate::sim::methods::MethodName;
 use crate::plan::planner::Objective;
+use crate::sim::methods::MethodName;
 
 /// What the parts of ours give on one board, bundle and rate.
 #[derive(Clone, Copy, Debug, PartialEq)]

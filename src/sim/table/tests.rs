@@ -10,7 +10,7 @@ fn trace(policy: ExitPolicy) -> ReadTrace {
         let deep = match policy {
             ExitPolicy::Always(exit) => exit - 1,
             _ if n % 10 < 2 => 2,
-            _ => usize::from(n % 7 == 0),
+            _ => usize::from(n.is_multiple_of(7)),
         };
         TraceFrame {
             frame: n.into(),
@@ -43,7 +43,12 @@ fn every_line_is_there_marked_and_the_parts_add_up() {
         bundle: "b".into(),
         sha256: "d".into(),
     };
-    let traces = [ExitPolicy::Always(3), ExitPolicy::Softmax(None), ExitPolicy::Gates].map(trace);
+    let traces = [
+        ExitPolicy::Always(3),
+        ExitPolicy::Softmax(None),
+        ExitPolicy::Gates,
+    ]
+    .map(trace);
     let wanted = Wanted {
         boards: vec![named("orin-nano").unwrap(), named("tx2").unwrap()],
         networks: vec![Network {
@@ -69,7 +74,10 @@ fn every_line_is_there_marked_and_the_parts_add_up() {
         assert_eq!(split.accuracy, Some(0.0));
     }
     let markdown = table.markdown();
-    for line in markdown.lines().filter(|line| line.starts_with("| Orin") || line.starts_with("| TX2")) {
+    for line in markdown
+        .lines()
+        .filter(|line| line.starts_with("| Orin") || line.starts_with("| TX2"))
+    {
         assert!(line.contains("simulated, "), "{line}");
     }
     assert!(markdown.contains("grid-calibrated") && markdown.contains("anchored"));
@@ -77,7 +85,11 @@ fn every_line_is_there_marked_and_the_parts_add_up() {
     assert_eq!(csv.lines().count(), 1 + table.entries.len());
     let columns = csv.lines().next().unwrap().split(',').count();
     let mut reader = ::csv::Reader::from_reader(csv.as_bytes());
-    assert!(reader.records().all(|record| record.unwrap().len() == columns));
+    assert!(
+        reader
+            .records()
+            .all(|record| record.unwrap().len() == columns)
+    );
     let svg = table.svg("tx2").unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("grid-calibrated") && svg.contains("zTT"));
     let again = Table::make(&wanted).unwrap();

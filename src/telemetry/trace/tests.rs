@@ -77,15 +77,27 @@ fn bad_lines_are_refused_with_their_number() {
         move |lines: &mut Vec<String>| lines[2] = lines[2].replace(from, to)
     };
     for (from, to, why) in [
-        ("\"exit\":1", "\"exit\":0", "exit 0 is none of the exits 1 to 2"),
-        ("\"exit\":1", "\"exit\":3", "exit 3 is none of the exits 1 to 2"),
+        (
+            "\"exit\":1",
+            "\"exit\":0",
+            "exit 0 is none of the exits 1 to 2",
+        ),
+        (
+            "\"exit\":1",
+            "\"exit\":3",
+            "exit 3 is none of the exits 1 to 2",
+        ),
         ("\"exit\":1", "\"exit\":2", "exits holds 1 entries"),
         ("\"frame\":1", "\"frame\":0", "frame 0 comes after frame 0"),
         ("\"first\":false", "\"first\":true", "first is true"),
         ("\"clip\":0", "\"clip\":9", "first is false"),
         ("0.12345679", "1.5", "softmax 1.5 is no probability"),
         ("0.12345679", "null", "invalid type: null"),
-        ("\"label\":\"run", "\"label\":\"ran", "is none of the labels"),
+        (
+            "\"label\":\"run",
+            "\"label\":\"ran",
+            "is none of the labels",
+        ),
         ("{\"frame\"", "{\"x\":1,\"frame\"", "unknown field `x`"),
     ] {
         let (line, reason) = refused(swap(from, to));

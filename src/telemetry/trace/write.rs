@@ -5,7 +5,7 @@ use crate::telemetry::{FrameResult, MAX_EXITS, Output};
 use std::io::{self, Write};
 
 /// Bytes of a line without class names: every number at its longest.
-const LONGEST: usize = 160 + MAX_EXITS * 96;
+const LONGEST: usize = 160 + MAX_EXITS * 160;
 
 /// A trace that is being written.
 #[derive(Debug)]
