@@ -5,7 +5,7 @@
 mod process;
 
 use e4::engine::bundle::Bundle;
-use e4::telemetry::trace::ReadTrace;
+use e4::sim::trace::ReadTrace;
 use process::{BUNDLE, Clips, end, refused, run, text};
 use std::path::Path;
 

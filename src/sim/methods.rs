@@ -6,13 +6,13 @@ use super::planned::{self, Extent, PlannedError};
 use super::scene::{Prepared, Scene};
 use super::stream::{Pace, Stream, Untouched};
 use super::survey::go_to;
+use super::trace::{ReadTrace, TraceFrame};
 use crate::board::{Description, Of, SegmentLoad, SimBoard};
 use crate::gates::ExitPolicy;
 use crate::plan::cost::CostTable;
 use crate::plan::file::PlanFile;
 use crate::plan::planner::Objective;
 use crate::plan::search;
-use crate::telemetry::trace::{ReadTrace, TraceFrame};
 use std::fmt;
 
 /// Virtual time before a stream is judged, s: the board warms up (five time constants).

@@ -2,7 +2,7 @@
 //! `e4 run` on a simulated board, in virtual time, beside the methods of others.
 //!
 //! Only the clock, the sensor and the engine are simulated ([`crate::board`]); where
-//! frames leave comes from traces of real runs ([`crate::telemetry::trace`]), each
+//! frames leave comes from traces of real runs ([`trace`]), each
 //! method using only a trace of its own exit policy. Every figure is *simulated* and
 //! marked with what its board rests on.
 //!
@@ -20,6 +20,7 @@ mod scene;
 mod stream;
 pub mod survey;
 pub mod table;
+pub mod trace;
 
 pub use methods::{MethodName, NeedsTrace, Run, SimError, Simulated, simulate};
 pub use outcome::{Figures, Outcome, Search};

@@ -1,6 +1,6 @@
 //! What a simulated stream amounts to.
 
-use crate::telemetry::trace::TraceFrame;
+use crate::sim::trace::TraceFrame;
 use crate::telemetry::{DvfsSummary, MAX_EXITS};
 use hdrhistogram::Histogram;
 use serde::Serialize;

@@ -271,7 +271,7 @@ fn planned(scene: &Scene<'_>, probed: &[Probed], extent: Extent) -> Result<PlanF
     }
 }
 
-fn seen(frame: &crate::telemetry::trace::TraceFrame) -> Seen {
+fn seen(frame: &crate::sim::trace::TraceFrame) -> Seen {
     Seen {
         exit: frame.exit.into(),
         first_gate: frame.exits[0].gate,

@@ -7,7 +7,7 @@ use crate::dvfs::Counters;
 use crate::plan::cost::CostTable;
 use crate::plan::file::PlanFile;
 use crate::plan::planner::Objective;
-use crate::telemetry::trace::TraceFrame;
+use crate::sim::trace::TraceFrame;
 use std::sync::Arc;
 
 /// What a method may know before it is judged.

@@ -11,7 +11,7 @@
 use super::outcome::Outcome;
 use crate::board::SimBoard;
 use crate::dvfs::{Event, EventKind};
-use crate::telemetry::trace::TraceFrame;
+use crate::sim::trace::TraceFrame;
 use std::fmt::Debug;
 
 /// Whatever sets the clocks.

@@ -5,8 +5,9 @@ use crate::board::{Of, SegmentLoad, SimBoard, boards, named};
 use crate::gates::ExitPolicy;
 use crate::plan::Axis;
 use crate::plan::planner::Objective;
+use crate::sim::trace::{ReadTrace, TraceExit, TraceFrame};
 use crate::telemetry::MAX_EXITS;
-use crate::telemetry::trace::{ReadTrace, SCHEMA, TraceExit, TraceFrame, TraceHead};
+use crate::telemetry::trace::{SCHEMA, TraceHead};
 
 /// A fifth of MobileNetV2: about a segment of the shipped bundle.
 const LOAD: SegmentLoad = SegmentLoad {

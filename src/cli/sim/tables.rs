@@ -3,7 +3,7 @@
 use super::{Network, Sim, SimulationError, five, print, written};
 use crate::sim::NeedsTrace;
 use crate::sim::table::{self, Entry, Rate, Table, Wanted};
-use crate::telemetry::trace::ReadTrace;
+use crate::sim::trace::ReadTrace;
 use serde_json::json;
 use std::fs;
 use std::path::Path;

@@ -16,7 +16,7 @@ use super::outcome::{Figures, float};
 use super::stream::Pace;
 use crate::board::{Description, Of, SegmentLoad};
 use crate::plan::planner::Objective;
-use crate::telemetry::trace::ReadTrace;
+use crate::sim::trace::ReadTrace;
 
 /// How often frames come.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,9 @@
 use super::*;
 use crate::board::named;
 use crate::gates::ExitPolicy;
+use crate::sim::trace::{TraceExit, TraceFrame};
 use crate::telemetry::MAX_EXITS;
-use crate::telemetry::trace::{SCHEMA, TraceExit, TraceFrame, TraceHead};
+use crate::telemetry::trace::{SCHEMA, TraceHead};
 
 /// 40 clips of 10 frames over three exits: the first two run deep.
 fn trace(policy: ExitPolicy) -> ReadTrace {

@@ -1,8 +1,12 @@
-//! Reading a trace, strictly.
+//! Reading a trace ([`crate::telemetry::trace`] says what it holds), strictly.
+//!
+//! Guarantees: what was read is whole: known classes, probabilities, exits that the
+//! bundle and the policy have, frames in order, clips with their beginnings. Any bytes
+//! are a trace or one sentence with file and line. Cost: a microsecond a line.
 
-use super::{SCHEMA, TraceHead};
 use crate::gates::ExitPolicy;
 use crate::telemetry::MAX_EXITS;
+use crate::telemetry::trace::{SCHEMA, TraceHead};
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -267,3 +271,6 @@ fn reason(error: &serde_json::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 use super::*;
 use crate::stop::Stop;
+use crate::telemetry::FrameResult;
 use crate::telemetry::output::FileOutput;
 use crate::telemetry::testing::{frame, names};
-use crate::telemetry::{FrameResult, MAX_EXITS};
+use crate::telemetry::trace::Trace;
 use proptest::prelude::*;
 
 fn head(policy: &str) -> TraceHead {
