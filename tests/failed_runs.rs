@@ -56,6 +56,7 @@ fn pipeline(source: Box<dyn FrameSource>, hook: Hook, output: Option<Troubled>) 
         endless: false,
         energy: None,
         tap: None,
+        trace: None,
     });
     let engine = Hooked {
         inner: CpuEngine::new(),

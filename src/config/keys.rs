@@ -222,6 +222,8 @@ pub static KEYS: &[Key] = keys! {
         "Where JSON lines go besides: stdout, a file, or a Unix datagram socket that somebody listens on (never waited for; what it misses is counted)."
     common "sink.summary" "summary" sink.summary =>
         "Write the run's summary here as JSON; - is standard output."
+    common "sink.trace" "trace" sink.trace =>
+        "Write here what each exit point said of each frame (e4.trace/1), for e4 sim."
     rare "sink.status" "status" sink.status =>
         "The live status line on standard error; auto: when that is a terminal."
 };

@@ -68,6 +68,7 @@ fn other(key: &str) -> &'static str {
         "dvfs.budget" => "24",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
+        "sink.trace" => "trace.jsonl",
         "sink.status" => "never",
         key if key.ends_with(".core") => "1",
         key if key.ends_with(".class") => "fifo",

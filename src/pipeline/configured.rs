@@ -18,11 +18,12 @@ use crate::source::v4l2::{self, Camera};
 use crate::source::{FrameSource, Reporter, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
+use crate::telemetry::trace::{SCHEMA, Trace, TraceHead};
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a configuration does not make a pipeline. One sentence that names the
@@ -63,6 +64,14 @@ pub enum SetupError {
     Output {
         /// Where to.
         to: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The trace cannot be opened.
+    #[error("--trace {path}: {source}", path = path.display())]
+    Trace {
+        /// Where to.
+        path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
@@ -126,6 +135,7 @@ impl Pipeline<Sink> {
             endless: config.source.kind != SourceKind::Clip,
             energy,
             tap,
+            trace: trace(config, &bundle, stop)?,
         });
         let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle, taps)?;
         notices.extend(more);
@@ -361,7 +371,7 @@ fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupEr
     match &config.sink.output {
         OutputTo::None | OutputTo::Stdout => {}
         OutputTo::File(path) => {
-            let file = FileOutput::create(path, stop).map_err(|e| refused(path, e))?;
+            let file = FileOutput::create("--output", path, stop).map_err(|e| refused(path, e))?;
             outputs.push(Box::new(file));
         }
         OutputTo::Datagram(path) => {
@@ -370,6 +380,29 @@ fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupEr
         }
     }
     Ok(outputs)
+}
+
+/// The trace that is asked for.
+fn trace(config: &Config, bundle: &Bundle, stop: &Stop) -> Result<Option<Trace>, SetupError> {
+    let Some(path) = &config.sink.trace else {
+        return Ok(None);
+    };
+    let file = FileOutput::create("--trace", path, stop);
+    let file = file.map_err(|source| SetupError::Trace {
+        path: path.clone(),
+        source,
+    })?;
+    let manifest = bundle.manifest();
+    let head = TraceHead {
+        schema: SCHEMA.to_owned(),
+        bundle: manifest.name.clone(),
+        bundle_sha256: bundle.digest().to_owned(),
+        exit_policy: config.exit.policy.to_string(),
+        exits: manifest.exit_count(),
+        endless: config.source.kind != SourceKind::Clip,
+        labels: manifest.labels.clone(),
+    };
+    Ok(Some(Trace::new(&head, Box::new(file))))
 }
 
 fn status(config: &Config) -> Option<StatusLine> {

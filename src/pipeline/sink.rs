@@ -18,6 +18,7 @@ use crate::power::Figure;
 use crate::sync::Arc;
 use crate::telemetry::line::{LineFormat, add_energy};
 use crate::telemetry::status::StatusLine;
+use crate::telemetry::trace::Trace;
 use crate::telemetry::{
     Aggregate, DropCounters, EnergyEnd, FrameResult, Output, OutputEnd, Report,
 };
@@ -44,6 +45,8 @@ pub struct SinkSetup {
     pub energy: Option<RunEnergy>,
     /// Who gets copies of the results, if anybody does.
     pub tap: Option<FrameTap>,
+    /// The run's trace, if one is written.
+    pub trace: Option<Trace>,
 }
 
 /// What a sink has gathered.
@@ -99,6 +102,7 @@ pub struct Sink {
     end: OutputEnd,
     energy: Option<RunEnergy>,
     tap: Option<FrameTap>,
+    trace: Option<Trace>,
 }
 
 impl Sink {
@@ -114,6 +118,7 @@ impl Sink {
             endless,
             energy,
             tap,
+            trace,
         } = setup;
         let format = LineFormat::new(&labels);
         let gathered = Gathered {
@@ -132,6 +137,7 @@ impl Sink {
             end: OutputEnd::Complete,
             energy,
             tap,
+            trace,
         }
     }
 
@@ -166,7 +172,9 @@ impl Sink {
     /// Brings what has been gathered up to date; true when a status line is due.
     /// A result that comes while the report is made, after the end, is not in it.
     fn gather(&mut self, result: Option<&FrameResult>) -> bool {
-        let unsent = self.outputs.iter().map(|output| output.unsent()).sum();
+        let outputs = self.outputs.iter().map(AsRef::as_ref);
+        let outputs = outputs.chain(self.trace.iter().map(Trace::output));
+        let unsent = outputs.map(Output::unsent).sum();
         let Self {
             gathered,
             end,
@@ -217,7 +225,22 @@ impl Sink {
         }
     }
 
+    /// Adds a result to the trace.
+    fn trace(&mut self, result: &FrameResult) {
+        if let Some(trace) = &mut self.trace
+            && let Err(error) = trace.record(result)
+        {
+            note(&mut self.end, trace.output(), &error);
+        }
+    }
+
     fn flush(&mut self) {
+        if self.end == OutputEnd::Complete
+            && let Some(trace) = &mut self.trace
+            && let Err(error) = trace.finish()
+        {
+            note(&mut self.end, trace.output(), &error);
+        }
         for output in &mut self.outputs {
             if let Err(error) = output.flush() {
                 note(&mut self.end, output.as_ref(), &error);
@@ -241,6 +264,9 @@ impl ResultSink for Sink {
         }
         if let Some(tap) = &mut self.tap {
             tap.take(result);
+        }
+        if self.end == OutputEnd::Complete {
+            self.trace(result);
         }
         if self.gather(Some(result))
             && let Some(status) = &mut self.status
@@ -304,6 +330,7 @@ mod tests {
             endless: false,
             energy: None,
             tap: None,
+            trace: None,
         })
     }
 

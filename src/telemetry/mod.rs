@@ -15,6 +15,7 @@ pub mod summary;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trace;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};

@@ -170,7 +170,7 @@ fn prepare(flags: &Profile, config: &Config, place: &Place, stop: &Stop) -> Resu
     let guard = clocks.guarded(|domains| Guard::claim(place, domains))?;
     let sampler = Sampler::start(sensor)?;
     let facts = sampler.facts().clone();
-    let (engine, notices) = pipeline::engine(config.engine.kind, &bundle);
+    let (engine, notices) = pipeline::engine(config.engine.kind, &bundle)?;
     notices.iter().for_each(|notice| complain(NAME, notice));
     pin();
     let rig = RealRig::new(
