@@ -12,6 +12,7 @@ use super::worker::{Worker, bytes, times_ms};
 use super::{Wanted, repository};
 use anyhow::{Context, bail, ensure};
 use e4::cli::clips::Clips;
+use e4::cli::rate::FrameRate;
 use e4::engine::bundle::Bundle;
 use e4::engine::native::NativeEngine;
 use e4::engine::{Engine, Segment, SegmentIo};
@@ -314,7 +315,7 @@ fn clips(wanted: &Wanted, bundle: &Bundle, folder: &Path) -> anyhow::Result<Vec<
         width: None,
         height: None,
         frames: u64::try_from(bundle.manifest().window)?,
-        fps: 10,
+        fps: FrameRate::default(),
         difficulty: None,
         stream_frames: None,
         force: false,
