@@ -7,12 +7,15 @@
 //! with other work. Nothing is asserted.
 //!
 //! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [--rounds N] [--bundle DIR]]`
+//!
+//! `bench/compare` is the same program with the first word `compare`.
 
 mod engines;
 mod gates;
 mod hop;
 mod host;
 mod overhead;
+mod peers;
 mod table;
 mod tensor;
 mod wake;
@@ -49,6 +52,10 @@ const BENCHES: [(&str, Bench); 6] = [
 ];
 
 fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args().skip(1);
+    if words.next().is_some_and(|word| word == "compare") {
+        return peers::main(words);
+    }
     let mut request = Request {
         host: Host::here(),
         rounds: None,

@@ -60,6 +60,7 @@ fn sink(folder: &Path, energy: Option<RunEnergy>) -> Sink {
         status: None,
         endless: false,
         energy,
+        tap: None,
         trace: Some(trace(folder)),
     })
 }

@@ -42,18 +42,19 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
-    /// Show a cost table: what each segment costs at each clock point.
+    /// Make a plan of clocks from a cost table, or show the table.
     #[command(allow_negative_numbers = true)]
-    Plan(plan::Plan),
+    Plan(Box<plan::Plan>),
     /// Search recorded grids for the clocks of least energy under a latency cap.
     #[command(allow_negative_numbers = true)]
     Search(search::Search),
+    /// Measure this board: what the segments cost at which clocks, or how long its
+    /// clocks take to change.
+    Profile(Box<profile::Profile>),
     /// Run frames on a simulated board, in virtual time: what each way of setting the
     /// clocks would cost.
     #[command(allow_negative_numbers = true)]
     Sim(sim::Sim),
-    /// Measure this board: how long its clocks take to change.
-    Profile(profile::Profile),
     /// Give back the clocks that a killed e4 has left changed.
     Restore(restore::Restore),
 }

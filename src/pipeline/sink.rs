@@ -10,6 +10,7 @@
 //! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
+use super::auto::FrameTap;
 use super::energy::RunEnergy;
 use crate::handoff::Claimable;
 use crate::monotonic::now_ns;
@@ -42,6 +43,8 @@ pub struct SinkSetup {
     pub endless: bool,
     /// What measures the run's energy, if anything does.
     pub energy: Option<RunEnergy>,
+    /// Who gets copies of the results, if anybody does.
+    pub tap: Option<FrameTap>,
     /// The run's trace, if one is written.
     pub trace: Option<Trace>,
 }
@@ -98,6 +101,7 @@ pub struct Sink {
     status: Option<StatusLine>,
     end: OutputEnd,
     energy: Option<RunEnergy>,
+    tap: Option<FrameTap>,
     trace: Option<Trace>,
 }
 
@@ -113,6 +117,7 @@ impl Sink {
             status,
             endless,
             energy,
+            tap,
             trace,
         } = setup;
         let format = LineFormat::new(&labels);
@@ -131,6 +136,7 @@ impl Sink {
             status,
             end: OutputEnd::Complete,
             energy,
+            tap,
             trace,
         }
     }
@@ -256,6 +262,9 @@ impl ResultSink for Sink {
         } else if lines {
             self.publish(result, drops, None);
         }
+        if let Some(tap) = &mut self.tap {
+            tap.take(result);
+        }
         if self.end == OutputEnd::Complete {
             self.trace(result);
         }
@@ -320,6 +329,7 @@ mod tests {
             status: None,
             endless: false,
             energy: None,
+            tap: None,
             trace: None,
         })
     }

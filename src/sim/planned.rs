@@ -13,7 +13,7 @@ use super::survey::{Reading, go_to, idle_w, measure};
 use crate::board::SimBoard;
 use crate::dvfs::{Controller, Counters, Event, Leads, PlanError, Spread, StagePlan, Way, tables};
 use crate::plan::belief::{self, Beliefs, Seen};
-use crate::plan::cost::{CostTable, FORMAT as COST_FORMAT, Head, Row, Source};
+use crate::plan::cost::{CostTable, FORMAT as COST_FORMAT, Head, Idle, Row, Source};
 use crate::plan::file::{FORMAT, PlanFile, PlannedBelief, PlannedPoint};
 use crate::plan::planner::{
     Costs, CostsError, Demand, Objective, Outcome, Schedule, best_static, plan,
@@ -168,6 +168,10 @@ fn table(scene: &Scene<'_>, probed: &[Probed]) -> Result<CostTable, PlannedError
         boundary: format!("{} ({})", board.simulated_boundary(), board.mark()),
         bundle: scene.of.bundle.clone(),
         bundle_sha256: scene.of.sha256.clone(),
+        idle: probed
+            .iter()
+            .map(|probed| Idle::at(probed.point, probed.idle_w, 0.0))
+            .collect(),
     };
     let row = |probed: &Probed, (reading, segment): (&Reading, u32)| Row {
         segment,
