@@ -47,7 +47,7 @@ pub struct Setup {
 /// A probe lasts at least this long, and a window of the sensor.
 const LEAST_NS: u64 = 500_000_000;
 /// What is given to a change that does not come, or to a sensor.
-const PATIENCE_NS: u64 = 4_000_000_000;
+const PATIENCE_NS: u64 = 10_000_000_000;
 /// Probes that may fail in turn.
 const FAILURES: u32 = 3;
 /// Frames that are remembered.
@@ -170,7 +170,8 @@ impl Explorer {
         match &mut self.phase {
             Phase::Next => (self.recent.len() >= FRAMES).then(|| self.choose(now_ns)),
             Phase::Probing(_) => self.probing(now_ns, meter),
-            Phase::Closed(None) => None,
+            Phase::Closed(None) if now_ns < held_ns => None,
+            Phase::Closed(None) => Some(self.reopen("measuring again".to_owned())),
             Phase::Closed(Some(watch)) => {
                 let holds = now_ns < held_ns;
                 let verdict = watch.judge(now_ns, meter);
