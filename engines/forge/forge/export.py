@@ -53,7 +53,7 @@ class Network:
         """Normalised images [B, 3, H, W] -> per exit the pooled feature."""
         if self.models is None:
             return self.trunk(images)
-        sessions = Sessions([model.SerializeToString() for model in self.models])
+        sessions = Sessions([model.SerializeToString() for model in self.models], as_written=True)
         rows = [sessions(image[None].numpy()) for image in images]
         return [torch.from_numpy(np.concatenate(pooled)) for pooled in zip(*rows)]
 

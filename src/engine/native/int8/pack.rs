@@ -21,11 +21,10 @@ pub(super) struct Integers {
 
 /// What results of `act` in steps of `quant` are.
 pub(super) fn bounds(act: Act, quant: Quant) -> Bounds {
-    let by = quant.step.recip();
     Bounds {
         zero: quant.zero,
-        lo: quantised(act.clamp.0 * by, quant.zero),
-        hi: quantised(act.clamp.1 * by, quant.zero),
+        lo: quantised(act.clamp.0 / quant.step, quant.zero),
+        hi: quantised(act.clamp.1 / quant.step, quant.zero),
     }
 }
 

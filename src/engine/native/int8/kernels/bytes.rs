@@ -121,6 +121,11 @@ pub(super) unsafe trait Bytes: Copy {
     /// # Safety
     /// The processor has the instructions.
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    /// The quotient, rounded once.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     /// Held within `lo..=hi`; NaN becomes `hi`.
     ///
     /// # Safety

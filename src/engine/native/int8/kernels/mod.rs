@@ -55,7 +55,7 @@ impl Isa8 {
             Isa::Avx512 => &[Self::Avx512Vnni, Self::AvxVnni, Self::Avx2],
             Isa::Avx2 => &[Self::AvxVnni, Self::Avx2],
             Isa::Neon => &[Self::NeonDot, Self::Neon],
-            Isa::Portable => &[],
+            Isa::Portable => &[Self::Portable],
         }
     }
 }
@@ -428,7 +428,7 @@ impl Kernels8 {
                 map: map[4 * quad..].as_mut_ptr(),
                 off: off.as_slice().as_ptr(),
                 pixels,
-                scale: scale.step.recip(),
+                scale: scale.step,
                 range: self.range(bounds),
             };
             // SAFETY: the processor has the instructions (`of`); the planes are `pixels`
@@ -500,10 +500,9 @@ fn import_few(
     off: &Offsets,
     (scale, flip): (Scale8, u8),
 ) {
-    let by = scale.step.recip();
     for (p, at) in off.as_slice().iter().enumerate() {
         for c in 0..channels.div_ceil(4) * 4 {
-            let x = planes[c.min(channels - 1) * off.len() + p] * by;
+            let x = planes[c.min(channels - 1) * off.len() + p] / scale.step;
             map[*at as usize + c] = quantised(x, scale.zero) ^ flip;
         }
     }

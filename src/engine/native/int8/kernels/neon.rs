@@ -204,6 +204,12 @@ unsafe impl<D: Dot> Bytes for Neon<D> {
     }
 
     #[inline(always)]
+    unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: the caller has the instructions.
+        unsafe { arch::vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn clamp(v: float32x4_t, lo: f32, hi: f32) -> float32x4_t {
         // The number comes out where one operand is NaN.
         // SAFETY: the caller has the instructions.

@@ -140,7 +140,7 @@ pub(super) struct RawPlanes {
     pub off: *const u32,
     /// Pixels, at least `N`.
     pub pixels: usize,
-    /// Factor of the floats ([`import`]) or the stored values ([`export`]).
+    /// What a step of the stored values is.
     pub scale: f32,
     /// Stored values.
     pub range: Range8,
@@ -166,7 +166,7 @@ pub(super) unsafe fn import<S: Bytes>(r: &RawPlanes) {
         for p in groups(r.pixels, S::N) {
             let mut v = [S::splat_sum(0); 4];
             for j in 0..4 {
-                let x = S::mul(S::load_floats(r.planes[j].add(p)), scale);
+                let x = S::div(S::load_floats(r.planes[j].add(p)), scale);
                 v[j] = S::round(S::clamp(x, -FAR, FAR));
             }
             let first = *r.off.add(p) as usize;

@@ -131,6 +131,11 @@ unsafe impl Bytes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn div(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
     unsafe fn clamp(v: [f32; 4], lo: f32, hi: f32) -> [f32; 4] {
         each(v, |v| {
             let v = if v < hi { v } else { hi };

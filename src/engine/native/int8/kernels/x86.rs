@@ -164,6 +164,12 @@ unsafe impl Bytes for Avx512Vnni {
     }
 
     #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller has the instructions.
+        unsafe { arch::_mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn clamp(v: __m512, lo: f32, hi: f32) -> __m512 {
         // The second operand comes out where one is NaN.
         // SAFETY: the caller has the instructions.
@@ -431,6 +437,12 @@ unsafe impl<D: Dot> Bytes for Avx256<D> {
     unsafe fn mul(a: __m256, b: __m256) -> __m256 {
         // SAFETY: the caller has the instructions.
         unsafe { arch::_mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the caller has the instructions.
+        unsafe { arch::_mm256_div_ps(a, b) }
     }
 
     #[inline(always)]
