@@ -120,7 +120,7 @@ impl NativeEngine {
             file: "the graph".to_owned(),
             reason: refusal.to_string(),
         };
-        let plan = Plan::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
+        let plan = Network::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
         let elements = |port: NamedShape<'_>| port.1.iter().product();
         Ok(Box::new(NativeSegment {
             index: 0,
