@@ -20,6 +20,7 @@
 mod attribute;
 mod explorer;
 mod frames;
+mod plans;
 mod samples;
 mod watch;
 
