@@ -122,7 +122,8 @@ impl<'a> Report<'a> {
         });
         let changes = dvfs.as_ref().map(|c| {
             format!(
-                "{} staged, {} late, {} at start, {} folded, {} in vain, {} idle, {} clamped",
+                "{} staged, {} late, {} at start, {} folded, {} in vain, {} idle, {} clamped \
+                 (with the warm-up)",
                 c.staged, c.late, c.at_start, c.folded, c.in_vain, c.idle, c.clamped
             )
         });

@@ -109,7 +109,8 @@ fn bar<'b>(
         part(work, all, RGBColor(174, 199, 232)),
     ])?;
     let figure = match entry.late_percent() {
-        late if late > 0.0 => format!("{all:.1}, {late:.1} % late"),
+        late if late >= 0.1 => format!("{all:.1}, {late:.1} % late"),
+        late if late > 0.0 => format!("{all:.1}, {late:.2} % late"),
         _ => format!("{all:.1}"),
     };
     let (x, y) = chart.backend_coord(&(all, top - 0.25));
