@@ -161,13 +161,17 @@ fn cooling() -> Result<PathBuf> {
 fn throttle(listener: &mut Listener) -> Result<Duration> {
     let state = cooling()?.join("cur_state");
     let mut took = Duration::ZERO;
-    for (celsius, hot) in [(80, true), (40, false)] {
+    let turns = [
+        (80, true, "hold the clocks down"),
+        (40, false, "allow up to"),
+    ];
+    for (celsius, hot, words) in turns {
         registers::set_temperature(celsius)?;
         until("a change of the cap", MINUTE, || {
             read(&state).is_ok_and(|state| (state != "0") == hot)
         })?;
         let since = Instant::now();
-        listener.wait_for("replanned", MINUTE)?;
+        listener.wait_for(words, MINUTE)?;
         if hot {
             took = since.elapsed();
         }
