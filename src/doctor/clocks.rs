@@ -61,7 +61,10 @@ fn domain(subject: &Subject<'_>, id: &'static str, kind: DomainKind) -> Check {
     }
     let trouble = all.iter().find(|row| row.problem.is_some());
     let state = match trouble {
-        Some(_) => subject.refused(subject.config.dvfs.mode == DvfsMode::Plan),
+        Some(_) => subject.refused(matches!(
+            subject.config.dvfs.mode,
+            DvfsMode::Plan | DvfsMode::Auto
+        )),
         None => State::Ok,
     };
     let check = Check::new(id, WHY, state, found);

@@ -6,10 +6,8 @@ use super::frames::{LiveFrame, interval_s, seconds};
 use super::plans::{fixed, slow_down, words};
 use super::samples::{self, FRAMES, Running, Sample};
 use super::watch::{Verdict, Watch};
-use super::{Meter, Order};
+use super::{Meter, Order, Setup};
 use crate::plan::belief::{Seen, learn};
-use crate::plan::changes::Changes;
-use crate::plan::cost::Head;
 use crate::plan::file::PlanFile;
 use crate::plan::make::{Ask, make};
 use crate::plan::planner::Objective;
@@ -19,30 +17,6 @@ use crate::profile::progress::Probe;
 use crate::profile::session::{Found, Weights};
 use crate::telemetry::AutoSummary;
 use std::collections::VecDeque;
-
-/// What an explorer is told once.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The clock points of the board.
-    pub space: Space,
-    /// Multiply-accumulates of each segment with its head: a guess at the times of those
-    /// that no frame has come to.
-    pub macs: Vec<f64>,
-    /// What is to be least.
-    pub objective: Objective,
-    /// Every frame leaves within it, s; none: the time to the next frame.
-    pub deadline_s: Option<f64>,
-    /// No segment may draw more, W.
-    pub power_cap_w: Option<f64>,
-    /// A latency counts as its mean and so many spreads.
-    pub spreads: f64,
-    /// Probes an opening may spend.
-    pub budget: usize,
-    /// How long clocks take to change.
-    pub changes: Changes,
-    /// Board, boundary and bundle.
-    pub head: Head,
-}
 
 /// A probe lasts at least this long, and a window of the sensor.
 const LEAST_NS: u64 = 500_000_000;
@@ -448,11 +422,14 @@ impl Explorer {
                     Ok(made) => Ok((table, made)),
                     Err(error) => Err(error.to_string()),
                 });
+        let anew = why.is_some();
         let mut say: Vec<String> = why.into_iter().collect();
         match made {
             Ok((table, made)) => {
                 self.summary.plans += 1;
-                self.summary.choice = choice.map(|(point, _)| point);
+                if !anew {
+                    self.summary.choice = choice.map(|(point, _)| point);
+                }
                 self.summary.told = self.told.map(|told| told.name().to_owned());
                 say.push(words(&self.summary, self.told, &made));
                 let watch = Watch::new(table, made.file.clone(), now_ns + self.settle_ns(), &ask);

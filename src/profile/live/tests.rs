@@ -2,10 +2,7 @@
 
 use super::*;
 use crate::board::{SegmentLoad, SimBoard, named};
-use crate::plan::changes::Changes;
-use crate::plan::cost::Head;
-use crate::plan::planner::Objective;
-use crate::plan::{Axis, ClockPoint, Space};
+use crate::plan::{Axis, ClockPoint};
 use crate::telemetry::result::MAX_EXITS;
 
 const PERIOD_NS: u64 = 33_333_333;
@@ -123,11 +120,11 @@ impl Stream {
         let exit = usize::from(self.frame.is_multiple_of(self.deep_every));
         let mut segment_s = [0.0; MAX_EXITS];
         let mut asked = ClockPoint::default();
-        for k in 0..=exit {
+        for (k, time_s) in segment_s.iter_mut().enumerate().take(exit + 1) {
             asked = self.ask(self.plan.beliefs[0].segments[k].point());
             let before_j = self.board.energy_j();
             let ran = self.board.run(k).unwrap();
-            segment_s[k] = ran.latency_ns as f64 / 1e9;
+            *time_s = ran.latency_ns as f64 / 1e9;
             self.marked(before_j);
         }
         let left_ns = self.board.now_ns();
