@@ -1,10 +1,12 @@
 //! *Gates*: what each exit's head and gate cost beside the segment before them.
-//! Segment and gate take turns on one thread.
+//! Segment and gate take turns on one thread, once on tract's segments and once on
+//! the native engine's.
 
 use crate::Request;
 use crate::table::{Row, median};
 use anyhow::{Context, anyhow};
 use e4::engine::bundle::Bundle;
+use e4::engine::cpu::CpuEngine;
 use e4::engine::native::NativeEngine;
 use e4::engine::{Buffer, Engine, Segment, SegmentIo};
 use e4::gates::{ExitPolicy, Gates};
@@ -50,13 +52,12 @@ fn frame(stages: &mut [Stage], gates: &mut Gates) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load(request: &Request, bundle: &Bundle) -> anyhow::Result<Vec<Stage>> {
-    let engine = NativeEngine::new();
+fn load(request: &Request, engine: &dyn Engine, bundle: &Bundle) -> anyhow::Result<Vec<Stage>> {
     let mut stages = Vec::new();
     for (index, spec) in bundle.manifest().segments.iter().enumerate() {
         stages.push(Stage {
             segment: engine.load(bundle, index)?,
-            io: Some(SegmentIo::new(&engine, spec)?),
+            io: Some(SegmentIo::new(engine, spec)?),
             segment_us: Vec::with_capacity(FRAMES * request.rounds(3)),
             gate_us: Vec::with_capacity(FRAMES * request.rounds(3)),
             rounds: Vec::new(),
@@ -65,18 +66,36 @@ fn load(request: &Request, bundle: &Bundle) -> anyhow::Result<Vec<Stage>> {
     Ok(stages)
 }
 
-/// One line an exit.
+/// One line an exit and engine, and one for a whole frame on the native engine.
 pub fn run(request: &Request) -> anyhow::Result<Vec<Row>> {
     // A thread of its own, so that the set-up ends with it.
-    std::thread::scope(|scope| scope.spawn(|| measure(request)).join())
+    std::thread::scope(|scope| scope.spawn(|| both(request)).join())
         .map_err(|_| anyhow!("the bench's thread panicked"))?
 }
 
-fn measure(request: &Request) -> anyhow::Result<Vec<Row>> {
+fn both(request: &Request) -> anyhow::Result<Vec<Row>> {
     request.host.set_up(request.host.last);
+    let mut tract = measure(request, &CpuEngine::new())?;
+    let mut native = measure(request, &NativeEngine::new())?;
+    let mut rows = Vec::new();
+    for (exit, stage) in (1..).zip(&mut tract) {
+        let row = exit_row("tract", exit, stage);
+        let small = row.ratio().is_some_and(|ratio| ratio <= 0.05);
+        rows.push(row.target("ratio <= 0.05", small));
+    }
+    rows.extend(
+        (1..)
+            .zip(&mut native)
+            .map(|(exit, stage)| exit_row("native", exit, stage)),
+    );
+    rows.push(frame_row(&mut native));
+    Ok(rows)
+}
+
+fn measure(request: &Request, engine: &dyn Engine) -> anyhow::Result<Vec<Stage>> {
     let bundle = Bundle::open(&request.bundle)?;
     let mut gates = Gates::open(&bundle, ExitPolicy::Gates)?;
-    let mut stages = load(request, &bundle)?;
+    let mut stages = load(request, engine, &bundle)?;
     for _ in 0..FRAMES / 4 {
         frame(&mut stages, &mut gates)?;
     }
@@ -93,17 +112,25 @@ fn measure(request: &Request) -> anyhow::Result<Vec<Row>> {
             stage.rounds.push(median(&mut times));
         }
     }
-    let lines = (1..).zip(&mut stages).map(|(exit, stage)| {
-        let gate = median(&mut stage.gate_us);
-        let row = Row::new(
-            format!("head and gate of exit {exit}"),
-            gate,
-            "us",
-            &stage.rounds,
-        )
-        .against("its segment", median(&mut stage.segment_us));
-        let small = row.ratio().is_some_and(|ratio| ratio <= 0.05);
-        row.target("ratio <= 0.05", small)
-    });
-    Ok(lines.collect())
+    Ok(stages)
+}
+
+fn exit_row(engine: &str, exit: usize, stage: &mut Stage) -> Row {
+    let gate = median(&mut stage.gate_us);
+    let what = format!("head and gate of exit {exit}, {engine}");
+    Row::new(what, gate, "us", &stage.rounds).against("its segment", median(&mut stage.segment_us))
+}
+
+/// All heads and gates of a frame of full depth beside all of its segments.
+fn frame_row(stages: &mut [Stage]) -> Row {
+    let mut sums = vec![0.0; stages.iter().map(|s| s.rounds.len()).min().unwrap_or(0)];
+    let (mut gates, mut segments) = (0.0, 0.0);
+    for stage in stages {
+        gates += median(&mut stage.gate_us);
+        segments += median(&mut stage.segment_us);
+        for (sum, round) in sums.iter_mut().zip(&stage.rounds) {
+            *sum += round;
+        }
+    }
+    Row::new("all heads and gates, native", gates, "us", &sums).against("all segments", segments)
 }

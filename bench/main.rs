@@ -6,13 +6,18 @@
 //! is met. Ratios are to be trusted rather than times, the more so on a machine
 //! with other work. Nothing is asserted.
 //!
-//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [--rounds N] [--bundle DIR]]`
+//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [planner]
+//! [--rounds N] [--bundle DIR]]`
+//!
+//! `bench/compare` is the same program with the first word `compare`.
 
 mod engines;
 mod gates;
 mod hop;
 mod host;
 mod overhead;
+mod peers;
+mod planner;
 mod table;
 mod tensor;
 mod wake;
@@ -39,16 +44,21 @@ impl Request {
 
 type Bench = fn(&Request) -> anyhow::Result<Vec<Row>>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("engines", engines::run),
     ("hop", hop::run),
     ("wake", wake::run),
     ("overhead", overhead::run),
     ("gates", gates::run),
     ("tensor", tensor::run),
+    ("planner", planner::run),
 ];
 
 fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args().skip(1);
+    if words.next().is_some_and(|word| word == "compare") {
+        return peers::main(words);
+    }
     let mut request = Request {
         host: Host::here(),
         rounds: None,
@@ -69,7 +79,7 @@ fn main() -> anyhow::Result<()> {
             }
             name if BENCHES.iter().any(|(bench, _)| *bench == name) => chosen.push(argument),
             other => bail!(
-                "{other} is no bench: they are engines, hop, wake, overhead, gates and tensor"
+                "{other} is no bench: they are engines, hop, wake, overhead, gates, tensor and planner"
             ),
         }
     }

@@ -39,6 +39,8 @@ pub mod profile;
 #[cfg(not(loom))]
 pub mod rt;
 #[cfg(not(loom))]
+pub mod sim;
+#[cfg(not(loom))]
 pub mod source;
 pub mod stop;
 pub mod sync;

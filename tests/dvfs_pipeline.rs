@@ -159,7 +159,7 @@ impl FrameSource for Panicking {
 
 #[test]
 fn a_panic_in_a_stage_gives_the_clocks_back() {
-    for stage in ["capture", "infer", "sink"] {
+    for stage in ["capture", "infer", "gate", "sink"] {
         for placement in support::placements().into_iter().step_by(7) {
             let board = FakeTree::board();
             let before = board.files();
@@ -171,6 +171,7 @@ fn a_panic_in_a_stage_gives_the_clocks_back() {
             };
             let hook = move |_: usize, run: u64| match (stage, run) {
                 ("infer", 10) => Action::Panic,
+                ("gate", 10) => Action::Poison,
                 _ => Action::Run,
             };
             let engine = Hooked {
@@ -189,6 +190,8 @@ fn a_panic_in_a_stage_gives_the_clocks_back() {
                 .placement(placement)
                 .sample(false)
                 .dvfs(Some(dvfs))
+                // The gate is what finds out, and says it on its own thread.
+                .on_notice(|said| assert!(!said.contains("not a number"), "made to panic"))
                 .run_watched(&Stop::new());
             assert!(
                 matches!(ended, Err(PipelineError::Panicked(_))),

@@ -153,3 +153,39 @@ fn the_command_line_says_it_once() {
         );
     }
 }
+
+/// Runs 20 frames of generated scenes on `engine`.
+fn frames_on(engine: &str) -> Output {
+    let bundle = support::repository("engines/tiny-e2");
+    let bundle = bundle.to_str().unwrap();
+    let frames = ["--source", "generator", "--pace", "fast", "--frames", "20"];
+    e4(&[
+        &["run", "--bundle", bundle, "--engine", engine],
+        &frames[..],
+    ]
+    .concat())
+}
+
+#[cfg(not(feature = "ort"))]
+#[test]
+fn ort_is_refused_with_the_feature_named() {
+    let output = frames_on("ort");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--features ort"), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+}
+
+#[cfg(feature = "ort")]
+#[test]
+fn ort_runs_frames_or_says_which_library_it_wants() {
+    let output = frames_on("ort");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if e4::engine::ort::OrtEngine::open().is_ok() {
+        assert_eq!(output.status.code(), Some(0), "{text}");
+    } else {
+        println!("SKIP: no ONNX Runtime here");
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("ORT_DYLIB_PATH"), "{text}");
+    }
+}

@@ -320,6 +320,18 @@ fn native(isa: Isa) -> NativeEngine {
         .expect("every machine has the portable kernels")
 }
 
+/// ONNX Runtime, or the native engine where its library cannot be had.
+#[cfg(feature = "ort")]
+fn ort() -> Box<dyn Engine> {
+    match e4::engine::ort::OrtEngine::open() {
+        Ok(engine) => Box::new(engine),
+        Err(error) => {
+            println!("SKIP ort: {error}");
+            Box::new(NativeEngine::new())
+        }
+    }
+}
+
 macro_rules! contract {
     ($engine_name:ident, $engine:expr; $($case:ident)*) => {
         mod $engine_name {
@@ -362,4 +374,9 @@ contract! {
     tract: CpuEngine::new();
     offload: Offload::new(NativeEngine::new());
     slow_offload: Offload::delayed(CpuEngine::new(), Duration::from_millis(3));
+}
+
+#[cfg(feature = "ort")]
+contract! {
+    ort: *ort();
 }

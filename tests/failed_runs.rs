@@ -55,6 +55,8 @@ fn pipeline(source: Box<dyn FrameSource>, hook: Hook, output: Option<Troubled>) 
         status: None,
         endless: false,
         energy: None,
+        tap: None,
+        trace: None,
     });
     let engine = Hooked {
         inner: CpuEngine::new(),

@@ -9,7 +9,9 @@ mod power_tree;
 use e4::monotonic::now_ns;
 use e4::pipeline::{ResultSink, RunEnergy, Sink, SinkSetup, Stop};
 use e4::power::{Root, Sampler, Wish, select};
+use e4::sim::trace::ReadTrace;
 use e4::telemetry::output::{DatagramOutput, FileOutput};
+use e4::telemetry::trace::{SCHEMA, Trace, TraceHead};
 use e4::telemetry::{ExitRecord, FrameResult, MAX_EXITS};
 use power_tree::PowerTree;
 use std::path::Path;
@@ -50,13 +52,31 @@ fn sink(folder: &Path, energy: Option<RunEnergy>) -> Sink {
         segment_macs: vec![1, 2, 3, 4, 5],
         drops: Arc::default(),
         outputs: vec![
-            Box::new(FileOutput::create(&folder.join("lines.jsonl"), &Stop::new()).unwrap()),
+            Box::new(
+                FileOutput::create("--output", &folder.join("lines.jsonl"), &Stop::new()).unwrap(),
+            ),
             Box::new(DatagramOutput::open(&receiver).unwrap()),
         ],
         status: None,
         endless: false,
         energy,
+        tap: None,
+        trace: Some(trace(folder)),
     })
+}
+
+fn trace(folder: &Path) -> Trace {
+    let head = TraceHead {
+        schema: SCHEMA.into(),
+        bundle: "b".into(),
+        bundle_sha256: "0".into(),
+        exit_policy: "gates".into(),
+        exits: 5,
+        endless: false,
+        labels: vec!["walk".into(), "run \"fast\"".into()],
+    };
+    let output = FileOutput::create("--trace", &folder.join("trace.jsonl"), &Stop::new());
+    Trace::new(&head, Box::new(output.unwrap()))
 }
 
 #[test]
@@ -73,6 +93,8 @@ fn a_thousand_frames_without_an_allocation() {
     assert_eq!(allocations::of_this_thread() - before, 0);
     let report = sink.finish();
     assert_eq!((report.totals.results(), report.unsent), (1_100, 1_100));
+    let trace = ReadTrace::read(&folder.path().join("trace.jsonl")).unwrap();
+    assert_eq!(trace.frames.len(), 1_100);
 }
 
 /// A frame that is decided now.

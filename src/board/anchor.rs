@@ -19,7 +19,8 @@ impl Description {
     }
 
     /// Power of a domain of which a share of time is work, W.
-    fn domain_w(&self, axis: Axis, point: ClockPoint, busy: [f64; 3]) -> f64 {
+    #[must_use]
+    pub fn domain_w(&self, axis: Axis, point: ClockPoint, busy: [f64; 3]) -> f64 {
         let (u, k) = (self.relative(point), axis.index());
         let power = &self.domain(axis).power;
         power.idle_w(u[k], 1.0) + power.work_w(u[k]) * busy[k]

@@ -2,7 +2,7 @@
 //! take their time, the board warms up and throttles, its sensor blurs.
 //!
 //! Guarantees: the same seed and calls give the same bits; time moves only by
-//! [`SimBoard::run`] and [`SimBoard::wait`]; energy is that of the whole span, with
+//! [`SimBoard::run`], [`SimBoard::advance`] and [`SimBoard::wait`]; energy is that of the whole span, with
 //! nothing left out between; a stretch during which a clock changes is run in
 //! pieces. Not guaranteed: anything beyond the board's [`Calibration`]. Cost: about
 //! a microsecond a segment; it allocates at the start only.
@@ -26,6 +26,21 @@ struct Entry {
     seconds: f64,
     watts: f64,
     leak_w: f64,
+    /// Share of the time in which each domain works.
+    busy: [f64; AXES],
+}
+
+/// A segment that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    segment: usize,
+    /// How much longer, and how much dearer, it is than the table says.
+    slow: f64,
+    dear: f64,
+    /// Share of it that is left.
+    left: f64,
+    start_ns: u64,
+    start_j: f64,
 }
 
 /// One clock domain.
@@ -70,6 +85,8 @@ pub struct SimBoard {
     /// One list a segment and one for idling, by clock point.
     entries: Vec<Vec<Entry>>,
     idle: Vec<Entry>,
+    job: Option<Job>,
+    busy_s: [f64; AXES],
 }
 
 #[expect(
@@ -95,7 +112,14 @@ impl SimBoard {
         let entry = |load: &SegmentLoad, point: &ClockPoint| {
             let [latency_s, energy_j] = board.cost_at(load, *point, 0.0);
             let leaking_j = board.cost_at(load, *point, 1.0)[1];
+            let busy = board
+                .timing
+                .busy(&load.work(board), board.relative(*point))
+                .busy_s
+                .map(|busy_s| busy_s / latency_s);
             Entry {
+                // The graphics processor is at work while it waits for memory, too.
+                busy: [busy[0], busy[1].max(busy[2]), busy[2]],
                 seconds: latency_s,
                 watts: energy_j / latency_s,
                 leak_w: (leaking_j - energy_j) / latency_s,
@@ -108,6 +132,7 @@ impl SimBoard {
                 seconds: f64::INFINITY,
                 watts,
                 leak_w: law.idle_w(u, 1.0) - watts,
+                busy: [0.0; AXES],
             }
         };
         let clock = |axis| {
@@ -133,6 +158,8 @@ impl SimBoard {
                 .map(|load| points.iter().map(|p| entry(load, p)).collect())
                 .collect(),
             idle: points.iter().map(idle).collect(),
+            job: None,
+            busy_s: [0.0; AXES],
         }
     }
 
@@ -158,6 +185,19 @@ impl SimBoard {
     #[must_use]
     pub fn point(&self) -> ClockPoint {
         ClockPoint::new(Axis::ALL.map(|axis| self.board.levels(axis)[self.level(axis)]))
+    }
+
+    /// The level that was asked for last.
+    #[must_use]
+    pub fn wish(&self, axis: Axis) -> usize {
+        self.clocks[axis.index()].wish
+    }
+
+    /// Time in which each domain has worked since the start, s: CPU, GPU (waits for
+    /// memory included), memory.
+    #[must_use]
+    pub fn busy_s(&self) -> [f64; AXES] {
+        self.busy_s
     }
 
     /// The change of an axis that is under way.
@@ -220,30 +260,60 @@ impl SimBoard {
     ///
     /// `None` where there is no such segment.
     pub fn run(&mut self, segment: usize) -> Option<Ran> {
-        self.entries.get(segment)?;
+        match self.begin(segment) {
+            true => self.advance(u64::MAX),
+            false => None,
+        }
+    }
+
+    /// Starts a segment in place of one that is under way; false where there is no
+    /// such segment.
+    pub fn begin(&mut self, segment: usize) -> bool {
+        if segment >= self.entries.len() {
+            return false;
+        }
         let factor = |spread: f64, normal: f64| (1.0 + spread * normal).max(0.5);
         let slow = factor(SPREAD[0], self.random.normal());
-        let dear = factor(SPREAD[1], self.random.normal()) / slow;
-        let (start_ns, start_j) = (self.now_ns, self.meter.total_j);
-        let mut left = 1.0;
-        while left > 0.0 {
-            let entry = self.entries[segment][self.place()];
-            let whole_s = entry.seconds * slow;
-            let done_ns = self.now_ns + nanoseconds(whole_s * left).max(1);
-            let end_ns = done_ns.min(self.next_event_ns().max(self.now_ns));
-            left = match end_ns == done_ns {
+        self.job = Some(Job {
+            segment,
+            slow,
+            dear: factor(SPREAD[1], self.random.normal()) / slow,
+            left: 1.0,
+            start_ns: self.now_ns,
+            start_j: self.meter.total_j,
+        });
+        true
+    }
+
+    /// Goes on with the segment under way, to its end or up to `until_ns`, whichever
+    /// comes first (or the end of a standstill a little later). What the segment
+    /// took, once it has ended; `None` also where none is under way.
+    pub fn advance(&mut self, until_ns: u64) -> Option<Ran> {
+        let mut job = self.job?;
+        while job.left > 0.0 {
+            if self.now_ns >= until_ns {
+                self.job = Some(job);
+                return None;
+            }
+            let entry = self.entries[job.segment][self.place()];
+            let whole_s = entry.seconds * job.slow;
+            let done_ns = self.now_ns + nanoseconds(whole_s * job.left).max(1);
+            let event_ns = self.next_event_ns().max(self.now_ns);
+            let end_ns = done_ns.min(event_ns).min(until_ns);
+            job.left = match end_ns == done_ns {
                 true => 0.0,
-                false => (left - seconds(end_ns - self.now_ns) / whole_s).max(0.0),
+                false => (job.left - seconds(end_ns - self.now_ns) / whole_s).max(0.0),
             };
-            self.pass(end_ns, entry, dear);
+            self.pass(end_ns, entry, job.dear);
             let stall_ns = self.events();
-            if stall_ns > 0 && left > 0.0 {
+            if stall_ns > 0 && job.left > 0.0 {
                 self.pass(self.now_ns + stall_ns, self.idle[self.place()], 1.0);
             }
         }
+        self.job = None;
         Some(Ran {
-            latency_ns: self.now_ns - start_ns,
-            energy_j: self.meter.total_j - start_j,
+            latency_ns: self.now_ns - job.start_ns,
+            energy_j: self.meter.total_j - job.start_j,
         })
     }
 
@@ -290,8 +360,12 @@ impl SimBoard {
     /// Time passes until `end_ns` in a state.
     fn pass(&mut self, end_ns: u64, entry: Entry, factor: f64) {
         let watts = factor * (entry.watts + entry.leak_w * self.thermal.leak());
+        let span_s = seconds(end_ns - self.now_ns);
         self.meter.pass(self.now_ns, end_ns, watts);
-        self.thermal.pass(seconds(end_ns - self.now_ns), watts);
+        self.thermal.pass(span_s, watts);
+        for (sum, share) in self.busy_s.iter_mut().zip(entry.busy) {
+            *sum += share * span_s;
+        }
         self.now_ns = end_ns;
     }
 

@@ -7,7 +7,7 @@
 use super::description::{Change, Description};
 use super::load::SegmentLoad;
 use crate::engine::bundle::Bundle;
-use crate::plan::cost::{Cost, CostTable, FORMAT, Head, Row, Source};
+use crate::plan::cost::{Cost, CostTable, FORMAT, Head, Idle, Row, Source};
 use crate::plan::planner::{Costs, CostsError};
 use crate::plan::{Axis, ClockPoint};
 
@@ -91,6 +91,10 @@ impl Description {
             boundary: format!("{} ({})", self.simulated_boundary(), self.mark()),
             bundle: of.bundle.clone(),
             bundle_sha256: of.sha256.clone(),
+            idle: points
+                .iter()
+                .map(|p| Idle::at(*p, self.idle_w(*p), 0.0))
+                .collect(),
         };
         CostTable::new(head, rows.map(row).collect()).map_err(|(_, what)| what)
     }

@@ -1,8 +1,9 @@
 //! Flags of `e4 run`, made from the table of settings.
 
-use crate::config::{ConfigError, KEYS, Key, Layers};
+use crate::config::{Config, ConfigError, KEYS, Key, Layers};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error};
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 const CONFIG: &str = "config";
@@ -52,6 +53,67 @@ impl Args for RunArgs {
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
+    }
+}
+
+/// Which settings a command takes besides its own flags.
+pub trait Subset {
+    /// Their names in the file.
+    const KEYS: &'static [&'static str];
+}
+
+/// Some of the settings, from `--config` and flags, for commands other than `e4 run`.
+#[derive(Clone, Debug)]
+pub struct Settings<S> {
+    run: RunArgs,
+    subset: PhantomData<S>,
+}
+
+impl<S: Subset> Settings<S> {
+    /// Defaults, the file, then the flags.
+    ///
+    /// # Errors
+    /// When the file or a flag is not right.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        self.run.layers()?.finish()
+    }
+
+    fn wants(key: &Key) -> bool {
+        S::KEYS.contains(&key.name)
+    }
+}
+
+impl<S: Subset> Args for Settings<S> {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new(CONFIG)
+            .long(CONFIG)
+            .value_name("FILE")
+            .value_parser(ValueParser::path_buf())
+            .help("Take settings from this configuration of e4 run; flags win over it");
+        let flags = setting_flags(Self::wants).map(|flag| flag.hide_short_help(false));
+        command.arg(config).args(flags)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Subset> FromArgMatches for Settings<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, error::Error> {
+        Ok(Self {
+            run: RunArgs {
+                config: matches.get_one::<PathBuf>(CONFIG).cloned(),
+                print_config: false,
+                settings: given(matches, Self::wants),
+            },
+            subset: PhantomData,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), error::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
@@ -118,7 +180,7 @@ impl FromArgMatches for RunArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, OutputTo, SourceKind};
+    use crate::config::{OutputTo, SourceKind};
     use crate::gates::ExitPolicy;
 
     fn parse(words: &[&str]) -> Result<RunArgs, error::Error> {

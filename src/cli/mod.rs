@@ -10,6 +10,7 @@ pub mod profile;
 pub mod restore;
 pub mod run;
 pub mod search;
+pub mod sim;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -41,14 +42,19 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Verify a bundle.
     Bundle(bundle::Bundle),
-    /// Show a cost table: what each segment costs at each clock point.
+    /// Make a plan of clocks from a cost table, or show the table.
     #[command(allow_negative_numbers = true)]
-    Plan(plan::Plan),
+    Plan(Box<plan::Plan>),
     /// Search recorded grids for the clocks of least energy under a latency cap.
     #[command(allow_negative_numbers = true)]
     Search(search::Search),
-    /// Measure this board: how long its clocks take to change.
-    Profile(profile::Profile),
+    /// Measure this board: what the segments cost at which clocks, or how long its
+    /// clocks take to change.
+    Profile(Box<profile::Profile>),
+    /// Run frames on a simulated board, in virtual time: what each way of setting the
+    /// clocks would cost.
+    #[command(allow_negative_numbers = true)]
+    Sim(sim::Sim),
     /// Give back the clocks that a killed e4 has left changed.
     Restore(restore::Restore),
 }
@@ -66,6 +72,7 @@ pub fn main() -> ExitCode {
             Command::Bundle(bundle) => bundle.run(),
             Command::Plan(plan) => plan.run(),
             Command::Search(search) => search.run(),
+            Command::Sim(sim) => sim.run(),
             Command::Profile(profile) => profile.run(),
             Command::Restore(restore) => restore.run(),
         },

@@ -3,7 +3,8 @@
 use super::keys::Key;
 use super::layers::Problem;
 use super::{
-    CameraConfig, Class, Config, DvfsMode, GeneratorConfig, SourceConfig, SourceKind, Stage,
+    CameraConfig, Class, Config, DvfsConfig, DvfsMode, GeneratorConfig, SourceConfig, SourceKind,
+    Stage,
 };
 use crate::source::v4l2::Choice;
 
@@ -22,6 +23,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         .chain(camera_rules(&config.source.camera))
         .chain(generator_rules(&config.source.generator))
         .chain(real_time_rules(config))
+        .chain(plan_rules(&config.dvfs))
         .chain([slots]);
     for (key, fine, reason) in rules {
         if !fine {
@@ -116,6 +118,32 @@ fn real_time_rules(config: &Config) -> [Rule; 3] {
             "rt.prefault_heap_mib",
             config.rt.prefault_heap_mib <= 48,
             "must be at most 48, what a thread's own heap has room for",
+        ),
+    ]
+}
+
+fn plan_rules(dvfs: &DvfsConfig) -> [Rule; 4] {
+    let above_zero = |x: f64| x > 0.0 && x.is_finite();
+    [
+        (
+            "dvfs.deadline_ms",
+            dvfs.deadline_ms.is_none_or(above_zero),
+            "must be above 0",
+        ),
+        (
+            "dvfs.power_cap_w",
+            dvfs.power_cap_w.is_none_or(above_zero),
+            "must be above 0",
+        ),
+        (
+            "dvfs.spread",
+            (0.0..=100.0).contains(&dvfs.spread),
+            "must be from 0 to 100",
+        ),
+        (
+            "dvfs.budget",
+            (1..=10_000).contains(&dvfs.budget),
+            "must be from 1 to 10000",
         ),
     ]
 }

@@ -4,6 +4,7 @@
 use super::value::{Setting, Value, literal, named};
 use crate::gates::ExitPolicy;
 use crate::pipeline::{OnError, Policy, Stage, WaitStrategy};
+use crate::plan::planner::Objective;
 use crate::power::{Choice, SensorKind, boards};
 use crate::tensor::PixelFormat;
 use crate::tensor::convert::Resize;
@@ -48,9 +49,11 @@ pub enum EngineKind {
     Native,
     /// tract alone.
     Tract,
+    /// ONNX Runtime, where e4 was built with it.
+    Ort,
 }
 
-named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "cpu" Auto);
+named!(EngineKind: "auto" Auto, "native" Native, "tract" Tract, "ort" Ort, "cpu" Auto);
 
 /// What is done with the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,9 +65,12 @@ pub enum DvfsMode {
     Observe,
     /// They are set as a plan says.
     Plan,
+    /// They are set as a plan says that is made in the run.
+    Auto,
 }
 
-named!(DvfsMode: "off" Off, "observe" Observe, "plan" Plan);
+named!(DvfsMode: "off" Off, "observe" Observe, "plan" Plan, "auto" Auto);
+named!(Objective: "energy" Energy, "latency" Latency, "edp" Edp);
 
 /// Scheduling class of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +105,7 @@ named!(OnError: "warn" Warn, "strict" Strict);
 named!(Resize: "triangle" Triangle, "area" Area, "bilinear" Bilinear);
 named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
 named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
-named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444);
+named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444, "yuv24" Yuv24);
 
 impl Setting for ExitPolicy {
     fn hint() -> Option<&'static str> {

@@ -2,6 +2,7 @@
 //! and what measures energy.
 
 use super::{BoardName, DvfsMode, Rails};
+use crate::plan::planner::Objective;
 use crate::power;
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ pub struct PowerConfig {
 }
 
 /// `[dvfs]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DvfsConfig {
     /// What is done with the clocks.
     pub mode: DvfsMode,
@@ -45,4 +46,29 @@ pub struct DvfsConfig {
     pub plan: Option<PathBuf>,
     /// How long clocks take to change, as measured.
     pub transitions: Option<PathBuf>,
+    /// What a plan makes least.
+    pub objective: Objective,
+    /// Every frame leaves within it; unset: the time to the next frame.
+    pub deadline_ms: Option<f64>,
+    /// No segment may draw more.
+    pub power_cap_w: Option<f64>,
+    /// A latency counts as its mean and so many standard deviations.
+    pub spread: f64,
+    /// Points that `auto` may measure.
+    pub budget: u32,
+}
+
+impl Default for DvfsConfig {
+    fn default() -> Self {
+        Self {
+            mode: DvfsMode::default(),
+            plan: None,
+            transitions: None,
+            objective: Objective::default(),
+            deadline_ms: None,
+            power_cap_w: None,
+            spread: 2.0,
+            budget: 32,
+        }
+    }
 }

@@ -119,7 +119,7 @@ pub static KEYS: &[Key] = keys! {
     rare "source.generator.format" "format" source.generator.format =>
         "Pixel format of generated frames."
     rare "engine.kind" "engine" engine.kind =>
-        "What runs the network's segments. auto: native, or tract for a segment with a node that native does not know, which is said once; native: refuse such a segment; tract: all on tract; cpu: the same as auto."
+        "What runs the network's segments. auto: native, or tract for a segment with a node that native does not know, which is said once; native: refuse such a segment; tract: all on tract; ort: all on ONNX Runtime, in an e4 that was built with `--features ort`; cpu: the same as auto."
     common "bundle.path" "bundle" bundle.path =>
         "The bundle: network, heads and thresholds. Unset: engines/mobilenetv2-e5, looked for beside the executable, in the source tree it was built from and in the current folder."
     common "exit.policy" "exit-policy" exit.policy =>
@@ -201,17 +201,29 @@ pub static KEYS: &[Key] = keys! {
     rare "power.per_frame" "frame-energy" power.per_frame =>
         "Hold each JSON line back until the energy of its frame is known (about two windows of the sensor; the line comes with the next frame at the earliest), and add it. Unset: except for live sources."
     common "dvfs.mode" "dvfs" dvfs.mode =>
-        "observe: read the clocks; plan: set them for each segment as dvfs.plan says, and give them back at the end."
+        "observe: read the clocks; plan: set them for each segment as dvfs.plan says, and give them back at the end; auto: measure on the live frames what they cost at which clocks, plan, follow the plan, and measure again where it is no longer true."
     common "dvfs.plan" "plan" dvfs.plan =>
         "The plan (e4.plan/1) for this bundle and board, where dvfs.mode is plan."
     rare "dvfs.transitions" "transitions" dvfs.transitions =>
         "How long the clocks take to change, as `e4 profile --transitions --json` has measured it. Unset: typical times at first, then what is seen in the run."
+    rare "dvfs.objective" "objective" dvfs.objective =>
+        "What a plan makes least, in expectation over the exits: energy (of a frame with the wait until the next), latency, or edp, their product."
+    rare "dvfs.deadline_ms" "deadline-ms" dvfs.deadline_ms =>
+        "Milliseconds within which every frame leaves, whatever its exit. Unset: the time from a frame to the next."
+    rare "dvfs.power_cap_w" "power-cap-w" dvfs.power_cap_w =>
+        "Power in watts that no segment may exceed, such as a battery's limit. Unset: none."
+    rare "dvfs.spread" "spread" dvfs.spread =>
+        "A latency counts in plans as its mean and this many standard deviations."
+    rare "dvfs.budget" "budget" dvfs.budget =>
+        "Clock points that auto may measure before it plans; a point that is measured again counts again."
     common "sink.json" "json" sink.json =>
         "Write one JSON line a frame to standard output; the final table then goes to standard error."
     common "sink.output" "output" sink.output =>
         "Where JSON lines go besides: stdout, a file, or a Unix datagram socket that somebody listens on (never waited for; what it misses is counted)."
     common "sink.summary" "summary" sink.summary =>
         "Write the run's summary here as JSON; - is standard output."
+    common "sink.trace" "trace" sink.trace =>
+        "Write here what each exit point said of each frame (e4.trace/1), for e4 sim."
     rare "sink.status" "status" sink.status =>
         "The live status line on standard error; auto: when that is a terminal."
 };

@@ -352,6 +352,8 @@ pub struct SinkConfig {
     pub output: OutputTo,
     /// Where the summary goes; `-` is standard output.
     pub summary: Option<PathBuf>,
+    /// Where the trace goes.
+    pub trace: Option<PathBuf>,
     /// When the status line is shown.
     pub status: StatusMode,
 }

@@ -61,8 +61,14 @@ fn other(key: &str) -> &'static str {
         "dvfs.mode" => "observe",
         "dvfs.plan" => "plan.toml",
         "dvfs.transitions" => "transitions.json",
+        "dvfs.objective" => "edp",
+        "dvfs.deadline_ms" => "33.25",
+        "dvfs.power_cap_w" => "12.5",
+        "dvfs.spread" => "1.5",
+        "dvfs.budget" => "24",
         "sink.output" => "unixgram:/run/e4.sock",
         "sink.summary" => "-",
+        "sink.trace" => "trace.jsonl",
         "sink.status" => "never",
         key if key.ends_with(".core") => "1",
         key if key.ends_with(".class") => "fifo",
@@ -184,7 +190,7 @@ fn a_word_in_place_of_a_section_is_its_kind() {
     assert_eq!(short.engine.kind, crate::config::EngineKind::Native);
     assert_eq!(
         refused("engine = \"gpu\""),
-        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, cpu"
+        "e4.toml:1: engine: \"gpu\" is not one of auto, native, tract, ort, cpu"
     );
 }
 

@@ -63,6 +63,7 @@ pub struct Counters {
     pub plans: Count,
     asked: [AtomicU32; AXES],
     in_effect: [AtomicU32; AXES],
+    allowed: [AtomicU32; AXES],
     present: AtomicU32,
 }
 
@@ -85,6 +86,17 @@ impl Counters {
     pub fn shows(&self, axis: usize, asked: Option<u32>, in_effect: Option<u32>) {
         self.asked[axis].store(asked.unwrap_or(0), Relaxed);
         self.in_effect[axis].store(in_effect.unwrap_or(0), Relaxed);
+    }
+
+    /// The highest clock of an axis that others allow, kHz.
+    pub fn allows(&self, axis: usize, khz: u32) {
+        self.allowed[axis].store(khz, Relaxed);
+    }
+
+    /// The highest clocks that others allow, kHz; 0 where that is not known.
+    #[must_use]
+    pub fn allowed(&self) -> [u32; AXES] {
+        std::array::from_fn(|axis| self.allowed[axis].load(Relaxed))
     }
 
     /// The clocks as they stand.
@@ -116,6 +128,7 @@ impl Counters {
             refused: self.refused.get(),
             lost_events: self.lost.get(),
             plans_taken: self.plans.get(),
+            auto: None,
         }
     }
 }

@@ -83,6 +83,10 @@ impl Controller {
             state.settled = false;
             self.plan.forget_points();
         }
+        let cap = usize::from(self.axes[axis].cap);
+        let levels = board.levels(axis);
+        let khz = levels.get(cap).or(levels.last()).copied().unwrap_or(0);
+        self.counters.allows(axis, khz);
         self.show(axis, board);
     }
 }

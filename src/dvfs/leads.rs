@@ -3,31 +3,7 @@
 
 use super::window::{Spread, Window};
 use super::{AXES, Axis};
-use crate::clocks::DomainKind;
-use serde::Deserialize;
-
-/// What `e4 profile --transitions --json` writes.
-const SCHEMA: &str = "e4.transitions/1";
-
-#[derive(Deserialize)]
-struct File {
-    schema: String,
-    domains: Vec<Domain>,
-}
-
-#[derive(Deserialize)]
-struct Domain {
-    kind: DomainKind,
-    distributions: Vec<Times>,
-}
-
-#[derive(Deserialize)]
-struct Times {
-    direction: String,
-    by: String,
-    p50_us: Option<f64>,
-    p90_us: Option<f64>,
-}
+use crate::plan::changes;
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -108,28 +84,13 @@ impl Leads {
     /// # Errors
     /// What the text lacks.
     pub fn read(&mut self, text: &str) -> Result<(), String> {
-        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if file.schema != SCHEMA {
-            return Err(format!("its schema is {:?}, not {SCHEMA:?}", file.schema));
-        }
-        for domain in file.domains.iter().rev() {
-            let axis = match domain.kind {
-                DomainKind::Cpu => Axis::Cpu,
-                DomainKind::Gpu => Axis::Gpu,
-                DomainKind::Emc => Axis::Emc,
+        for one in changes::read(text)? {
+            let way = match one.up {
+                true => Way::Up,
+                false => Way::Down,
             };
-            // The loop comes after the read-back, and wins.
-            let mut by: Vec<&Times> = domain.distributions.iter().collect();
-            by.sort_by_key(|times| times.by == "loop");
-            for times in by {
-                let way = match times.direction.as_str() {
-                    "up" => Way::Up,
-                    _ => Way::Down,
-                };
-                if let (Some(mid), Some(p90)) = (times.p50_us, times.p90_us) {
-                    self.measured(axis.index(), way, Spread::of(ns(mid), ns(p90)));
-                }
-            }
+            let time = Spread::of(ns(one.p50_us), ns(one.p90_us));
+            self.measured(one.axis.index(), way, time);
         }
         Ok(())
     }

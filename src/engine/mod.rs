@@ -31,6 +31,8 @@ pub mod check;
 pub mod cpu;
 pub mod native;
 pub mod offload;
+#[cfg(feature = "ort")]
+pub mod ort;
 
 pub use buffer::{Buffer, DeviceBuffer};
 
@@ -84,7 +86,7 @@ pub trait Segment: Send + Debug {
 
 /// Loads segments and makes the buffers that they work on.
 pub trait Engine: Send + Debug {
-    /// `native`, `tract`, `auto`, `tensorrt`.
+    /// `native`, `tract`, `auto`, `ort`, `tensorrt`.
     fn name(&self) -> &'static str;
 
     /// True when a run goes on while the caller does something else, so that
@@ -192,6 +194,17 @@ impl IoLengths {
             input: elements(&segment.input),
             output: segment.output.as_ref().map(elements),
             pooled: elements(&segment.pooled),
+        }
+    }
+
+    /// Zeroed buffers of these lengths in host memory.
+    #[cfg(feature = "ort")]
+    pub(crate) fn zeros(&self) -> SegmentIo {
+        let zeros = |len| Buffer::Host(vec![0.0; len]);
+        SegmentIo {
+            input: zeros(self.input),
+            output: self.output.map(zeros),
+            pooled: zeros(self.pooled),
         }
     }
 

@@ -192,6 +192,13 @@ impl Gates {
         Ok(evaluation)
     }
 
+    /// Lets exit `exit` be evaluated once more, to see how long that takes; the frame
+    /// under way is of no use afterwards.
+    pub fn repeat_exit(&mut self, exit: usize) {
+        self.expected = Expected::Exit(exit);
+        self.evaluated = false;
+    }
+
     fn answer(&mut self, exit: usize, pooled: &[f32]) -> (Answer, f32) {
         let values = self.weights.values();
         let head = &self.weights.exits[exit];

@@ -1,27 +1,29 @@
 //! A pipeline from a [`Config`]: opens everything that it names.
 
-use super::dvfs_setup::{self, DvfsError};
+use super::auto;
+use super::dvfs_setup::{self, DvfsError, Taps};
 use super::targets::{self, Overwrites};
 use super::{OnError, Pipeline, Placement, Policy, RunEnergy, Sink, SinkSetup, SinkWatch, Stop};
-use crate::config::{Config, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
-use crate::engine::Engine;
+use crate::config::{Config, DvfsMode, EngineKind, OutputTo, SourceKind, StatusMode, shipped};
 use crate::engine::auto::AutoEngine;
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
+use crate::engine::{Engine, EngineError};
 use crate::gates::{Gates, GatesError};
-use crate::power::{PowerError, Root, Sampler, Wish, select};
+use crate::power::{EnergyTap, PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
 use crate::source::{FrameSource, Reporter, SourceError};
 use crate::telemetry::output::{DatagramOutput, FileOutput};
 use crate::telemetry::status::StatusLine;
+use crate::telemetry::trace::{SCHEMA, Trace, TraceHead};
 use crate::telemetry::{DropCounters, Output};
 use crate::tensor::Colour;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why a configuration does not make a pipeline. One sentence that names the
@@ -31,6 +33,14 @@ pub enum SetupError {
     /// The bundle is refused.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The engine that is asked for cannot be had.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine that is asked for is not part of this program.
+    #[error(
+        "--engine ort: this e4 was built without ONNX Runtime; build it with `--features ort` or choose another engine"
+    )]
+    WithoutOrt,
     /// The bundle's heads are refused, or the exit policy does not fit them.
     #[error(transparent)]
     Gates(#[from] GatesError),
@@ -54,6 +64,14 @@ pub enum SetupError {
     Output {
         /// Where to.
         to: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The trace cannot be opened.
+    #[error("--trace {path}: {source}", path = path.display())]
+    Trace {
+        /// Where to.
+        path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
@@ -82,18 +100,31 @@ impl Pipeline<Sink> {
         stop: &Stop,
     ) -> Result<(Self, Vec<String>), SetupError> {
         targets::check(config)?;
-        let bundle = Bundle::open(or_shipped(
-            config.bundle.path.as_deref(),
-            "engines/mobilenetv2-e5",
-            "bundle",
-        )?)?;
+        let bundle = Bundle::open(bundle_path(config)?)?;
         let gates = Gates::open(&bundle, config.exit.policy)?;
         let (source, mut notices) = source(config, &bundle, stop)?;
-        let (engine, more) = engine(config.engine.kind, &bundle);
+        let (engine, more) = engine(config.engine.kind, &bundle)?;
         notices.extend(more);
         let live = source.info().live || config.source.policy == Policy::Newest;
-        let (energy, unreadable) = energy(config, live)?;
+        let Energy {
+            run: energy,
+            tap: energy_tap,
+            boundary,
+            notices: unreadable,
+        } = energy(config, live)?;
         notices.extend(unreadable);
+        let (tap, taps) = match config.dvfs.mode {
+            DvfsMode::Auto => {
+                let (tap, frames) = auto::tap();
+                let taps = Taps {
+                    frames,
+                    energy: energy_tap,
+                    boundary,
+                };
+                (Some(tap), Some(taps))
+            }
+            _ => (None, None),
+        };
         let drops: Arc<DropCounters> = Arc::default();
         let sink = Sink::new(SinkSetup {
             labels: bundle.manifest().labels.clone(),
@@ -103,8 +134,10 @@ impl Pipeline<Sink> {
             status: status(config),
             endless: config.source.kind != SourceKind::Clip,
             energy,
+            tap,
+            trace: trace(config, &bundle, stop)?,
         });
-        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle)?;
+        let (dvfs, more) = dvfs_setup::open(config, &placement, &bundle, taps)?;
         notices.extend(more);
         let settings = &config.pipeline;
         let watchdog_ns = match settings.watchdog_ms {
@@ -139,6 +172,32 @@ impl Pipeline<Sink> {
     }
 }
 
+/// The bundle that `config` names, or the one that ships with e4.
+///
+/// # Errors
+/// When neither is there.
+pub fn bundle_path(config: &Config) -> Result<std::path::PathBuf, SetupError> {
+    or_shipped(
+        config.bundle.path.as_deref(),
+        "engines/mobilenetv2-e5",
+        "bundle",
+    )
+}
+
+/// The power sensor that `config` wishes for.
+#[must_use]
+pub fn power_wish(config: &Config) -> Wish {
+    let settings = &config.power;
+    Wish {
+        choice: settings.sensor,
+        board: settings.board.map(|board| board.0.to_owned()),
+        rails: settings
+            .rails
+            .clone()
+            .map_or_else(Vec::new, |rails| rails.0),
+    }
+}
+
 fn or_shipped(
     given: Option<&Path>,
     what: &'static str,
@@ -151,15 +210,26 @@ fn or_shipped(
 }
 
 /// The engine, and what the user should know about its choice.
-fn engine(kind: EngineKind, bundle: &Bundle) -> (Box<dyn Engine>, Vec<String>) {
-    match kind {
+///
+/// # Errors
+///
+/// The engine cannot be had here.
+pub fn engine(
+    kind: EngineKind,
+    bundle: &Bundle,
+) -> Result<(Box<dyn Engine>, Vec<String>), SetupError> {
+    Ok(match kind {
         EngineKind::Auto => {
             let engine = AutoEngine::new();
             (Box::new(engine), engine.notices(bundle))
         }
         EngineKind::Native => (Box::new(NativeEngine::new()), Vec::new()),
         EngineKind::Tract => (Box::new(CpuEngine::new()), Vec::new()),
-    }
+        #[cfg(feature = "ort")]
+        EngineKind::Ort => (Box::new(crate::engine::ort::OrtEngine::open()?), Vec::new()),
+        #[cfg(not(feature = "ort"))]
+        EngineKind::Ort => return Err(SetupError::WithoutOrt),
+    })
 }
 
 fn source(
@@ -250,25 +320,42 @@ fn nanoseconds(seconds: f64) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The sensor that the configuration asks for, started, and sentences about those
-/// that cannot be read.
-fn energy(config: &Config, live: bool) -> Result<(Option<RunEnergy>, Vec<String>), SetupError> {
-    let settings = &config.power;
-    let wish = Wish {
-        choice: settings.sensor,
-        board: settings.board.map(|board| board.0.to_owned()),
-        rails: settings
-            .rails
-            .clone()
-            .map_or_else(Vec::new, |rails| rails.0),
-    };
+/// What measures a run.
+#[derive(Debug, Default)]
+struct Energy {
+    run: Option<RunEnergy>,
+    /// For who plans in the run.
+    tap: Option<EnergyTap>,
+    boundary: String,
+    /// About sensors that cannot be read.
+    notices: Vec<String>,
+}
+
+/// The sensor that the configuration asks for, started.
+fn energy(config: &Config, live: bool) -> Result<Energy, SetupError> {
+    let wish = power_wish(config);
     let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
-    let sampler = selected.sensor.map(Sampler::start).transpose()?;
-    let per_frame = settings.per_frame.unwrap_or(!live);
-    Ok((
-        sampler.map(|s| RunEnergy::new(s, per_frame)),
-        selected.notices,
-    ))
+    let Some(sensor) = selected.sensor else {
+        return Ok(Energy {
+            notices: selected.notices,
+            ..Energy::default()
+        });
+    };
+    let boundary = sensor.boundary().to_string();
+    let (sampler, tap) = match config.dvfs.mode {
+        DvfsMode::Auto => {
+            let (sampler, tap) = Sampler::start_tapped(sensor)?;
+            (sampler, Some(tap))
+        }
+        _ => (Sampler::start(sensor)?, None),
+    };
+    let per_frame = config.power.per_frame.unwrap_or(!live);
+    Ok(Energy {
+        run: Some(RunEnergy::new(sampler, per_frame)),
+        tap,
+        boundary,
+        notices: selected.notices,
+    })
 }
 
 fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupError> {
@@ -284,7 +371,7 @@ fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupEr
     match &config.sink.output {
         OutputTo::None | OutputTo::Stdout => {}
         OutputTo::File(path) => {
-            let file = FileOutput::create(path, stop).map_err(|e| refused(path, e))?;
+            let file = FileOutput::create("--output", path, stop).map_err(|e| refused(path, e))?;
             outputs.push(Box::new(file));
         }
         OutputTo::Datagram(path) => {
@@ -293,6 +380,29 @@ fn outputs(config: &Config, stop: &Stop) -> Result<Vec<Box<dyn Output>>, SetupEr
         }
     }
     Ok(outputs)
+}
+
+/// The trace that is asked for.
+fn trace(config: &Config, bundle: &Bundle, stop: &Stop) -> Result<Option<Trace>, SetupError> {
+    let Some(path) = &config.sink.trace else {
+        return Ok(None);
+    };
+    let file = FileOutput::create("--trace", path, stop);
+    let file = file.map_err(|source| SetupError::Trace {
+        path: path.clone(),
+        source,
+    })?;
+    let manifest = bundle.manifest();
+    let head = TraceHead {
+        schema: SCHEMA.to_owned(),
+        bundle: manifest.name.clone(),
+        bundle_sha256: bundle.digest().to_owned(),
+        exit_policy: config.exit.policy.to_string(),
+        exits: manifest.exit_count(),
+        endless: config.source.kind != SourceKind::Clip,
+        labels: manifest.labels.clone(),
+    };
+    Ok(Some(Trace::new(&head, Box::new(file))))
 }
 
 fn status(config: &Config) -> Option<StatusLine> {

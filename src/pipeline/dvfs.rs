@@ -8,6 +8,7 @@
 //!
 //! Cost on infer's thread: a push an event and, where dvfs sleeps, its wake-up.
 
+use super::auto::{Auto, Planner};
 use super::notices::Notices;
 use super::run::{OnError, PipelineError};
 use crate::clocks::{Guard, GuardHandle};
@@ -42,6 +43,8 @@ pub enum DvfsTask {
     Observe,
     /// They are set as planned.
     Plan(Box<StagePlan>, Box<Leads>),
+    /// They are set by plans that are made in the run; the first one is to begin with.
+    Auto(Box<StagePlan>, Box<Leads>),
 }
 
 /// Clocks to follow a run with, and what to do with them.
@@ -57,6 +60,7 @@ pub struct Dvfs {
     port: Option<PlanPort<Box<StagePlan>>>,
     follower: Follower<Event, Box<StagePlan>>,
     events: HopTx<Event>,
+    auto: Option<Auto>,
 }
 
 impl Dvfs {
@@ -78,7 +82,15 @@ impl Dvfs {
             port: Some(port),
             follower,
             events,
+            auto: None,
         }
+    }
+
+    /// What makes plans in the run.
+    #[must_use]
+    pub(super) fn exploring(mut self, auto: Auto) -> Self {
+        self.auto = Some(auto);
+        self
     }
 
     /// How its thread is to run, and what to do where that is refused.
@@ -106,11 +118,13 @@ impl Dvfs {
     }
 
     /// Starts the thread and waits until it is set up.
-    pub(super) fn start(self, notices: &Notices) -> Result<(Teller, Keeper), PipelineError> {
+    pub(super) fn start(mut self, notices: &Notices) -> Result<(Teller, Keeper), PipelineError> {
         let mode = match self.task {
             DvfsTask::Observe => "observe",
             DvfsTask::Plan(..) => "plan",
+            DvfsTask::Auto(..) => "auto",
         };
+        let planner = self.start_planner(notices)?;
         let teller = Teller {
             events: self.events,
             counters: self.counters.clone(),
@@ -141,6 +155,7 @@ impl Dvfs {
             guard: self.guard,
             counters: self.counters,
             mode,
+            planner,
         };
         let handle =
             started.map_err(|error| PipelineError::Dvfs(format!("does not start: {error}")))?;
@@ -152,6 +167,19 @@ impl Dvfs {
             }
         }
         Ok((teller, keeper(Some(handle))))
+    }
+}
+
+impl Dvfs {
+    fn start_planner(&mut self, notices: &Notices) -> Result<Option<Planner>, PipelineError> {
+        let (Some(auto), Some(port)) = (self.auto.take(), self.port.take()) else {
+            return Ok(None);
+        };
+        let started = Planner::start(auto, port, self.counters.clone(), notices.clone());
+        let started = started.map_err(|error| {
+            PipelineError::Dvfs(format!("has no thread to plan beside it: {error}"))
+        });
+        started.map(Some)
     }
 }
 
@@ -185,7 +213,7 @@ impl Thread {
     fn run(&mut self, task: DvfsTask) {
         match task {
             DvfsTask::Observe => self.observe(),
-            DvfsTask::Plan(plan, leads) => self.follow(plan, leads),
+            DvfsTask::Plan(plan, leads) | DvfsTask::Auto(plan, leads) => self.follow(plan, leads),
         }
     }
 
@@ -251,6 +279,7 @@ pub(super) struct Keeper {
     guard: Option<Guard>,
     counters: Arc<Counters>,
     mode: &'static str,
+    planner: Option<Planner>,
 }
 
 impl Keeper {
@@ -272,11 +301,16 @@ impl Keeper {
             std::thread::sleep(Duration::from_millis(1));
             failure = failure.or(self.look(notices));
         }
+        let auto = self.planner.take().and_then(Planner::end);
         let reports = self.guard.take().map(|guard| guard.give_back());
         for report in reports.iter().flatten() {
             report.complaints().into_iter().for_each(|s| notices.say(s));
         }
-        (self.counters.summary(self.mode), failure)
+        let summary = DvfsSummary {
+            auto,
+            ..self.counters.summary(self.mode)
+        };
+        (summary, failure)
     }
 }
 

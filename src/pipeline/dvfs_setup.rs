@@ -3,14 +3,19 @@
 //! Guarantees: a plan is checked against the bundle and the board's own tables, and
 //! the clocks are guarded, before anything runs. Nothing is written here.
 
+use super::auto::{Auto, Tapped};
 use super::placement::Placement;
 use super::{Dvfs, DvfsTask, OnError, Stage};
 use crate::clocks::{DomainKind, Guard, GuardError, Inventory, Place, Tree, discover_within};
 use crate::config::{Class, Config, DvfsMode};
 use crate::dvfs::{AXES, Clocks, Leads, PlanError, StagePlan, tables};
 use crate::engine::bundle::Bundle;
-use crate::plan::Axis;
+use crate::plan::changes::{self, Changes};
+use crate::plan::cost::Head;
 use crate::plan::file::{PlanFile, PlanFileError};
+use crate::plan::{Axis, ClockPoint, Space};
+use crate::power::EnergyTap;
+use crate::profile::live::{Explorer, Setup};
 use crate::rt::{SchedClass, ThreadSetup, priority};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +53,11 @@ pub enum DvfsError {
         /// What is missing.
         reason: String,
     },
+    /// Nothing measures what frames cost.
+    #[error(
+        "--dvfs auto needs a power sensor, and this run has none (--power-sensor; e4 doctor lists them)"
+    )]
+    NoSensor,
     /// The clocks cannot be held.
     #[error(transparent)]
     Guard(#[from] GuardError),
@@ -57,7 +67,7 @@ impl DvfsError {
     /// Whether it is the host that says no, not what was given.
     #[must_use]
     pub fn is_of_host(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Guard(_))
+        matches!(self, Self::Missing { .. } | Self::Guard(_) | Self::NoSensor)
     }
 
     /// Whether a run may go on without clocks where that was not asked to be strict.
@@ -68,6 +78,8 @@ impl DvfsError {
                 error,
                 GuardError::Busy { .. } | GuardError::Stale { .. } | GuardError::Damaged { .. }
             ),
+            // Asked for energy, it is not to do without.
+            Self::NoSensor => false,
             other => other.is_of_host(),
         }
     }
@@ -82,12 +94,14 @@ pub(super) fn open(
     config: &Config,
     placement: &Placement,
     bundle: &Bundle,
+    taps: Option<Taps>,
 ) -> Result<(Option<Dvfs>, Vec<String>), DvfsError> {
     let mut notices = Vec::new();
     let opened = match config.dvfs.mode {
         DvfsMode::Off => return Ok((None, notices)),
         DvfsMode::Observe => observe(config),
         DvfsMode::Plan => plan(config, bundle, &mut notices),
+        DvfsMode::Auto => auto(config, bundle, taps, &mut notices),
     };
     let strict = config.pipeline.on_error == OnError::Strict;
     match opened {
@@ -163,6 +177,111 @@ fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<D
     let guard = clocks.guarded(|domains| Guard::claim(&place, domains))?;
     let task = DvfsTask::Plan(Box::new(plan), Box::new(leads));
     Ok(Dvfs::new(Box::new(clocks), task, Some(guard)))
+}
+
+/// What `auto` learns from: frames, energy, and what the energy is of.
+#[derive(Debug)]
+pub(super) struct Taps {
+    pub frames: Tapped,
+    pub energy: Option<EnergyTap>,
+    pub boundary: String,
+}
+
+fn auto(
+    config: &Config,
+    bundle: &Bundle,
+    taps: Option<Taps>,
+    notices: &mut Vec<String>,
+) -> Result<Dvfs, DvfsError> {
+    let (frames, energy, boundary) = match taps {
+        Some(Taps {
+            frames,
+            energy: Some(energy),
+            boundary,
+        }) => (frames, energy, boundary),
+        _ => return Err(DvfsError::NoSensor),
+    };
+    let leads = leads(config)?;
+    let found = discover_within(&tree(config), &[], Duration::ZERO);
+    if found.domains.is_empty() {
+        return Err(missing("auto", &found, None));
+    }
+    let mut clocks = Clocks::new(found.domains);
+    for name in clocks.left_alone() {
+        notices.push(format!(
+            "the clocks of {name} differ from those of the first of their kind and are left alone"
+        ));
+    }
+    let place = Place {
+        runtime_dir: config.clocks.runtime_dir.clone(),
+        tree: tree(config),
+    };
+    let tables = tables(&clocks);
+    let explorer = Explorer::new(explorer(config, bundle, &tables, boundary)?);
+    let segments = bundle.manifest().segments.len();
+    let first = StagePlan::new(&explorer.first(), bundle.digest(), segments, &tables);
+    let first = first.map_err(|source| DvfsError::Plan {
+        path: PathBuf::from("auto"),
+        source,
+    })?;
+    let guard = clocks.guarded(|domains| Guard::claim(&place, domains))?;
+    let task = DvfsTask::Auto(Box::new(first), Box::new(leads));
+    Ok(
+        Dvfs::new(Box::new(clocks), task, Some(guard)).exploring(Auto {
+            explorer,
+            frames,
+            energy,
+            digest: bundle.digest().to_owned(),
+            segments,
+            tables,
+        }),
+    )
+}
+
+fn explorer(
+    config: &Config,
+    bundle: &Bundle,
+    tables: &[Vec<u32>; AXES],
+    boundary: String,
+) -> Result<Setup, DvfsError> {
+    let space = Space::new(ClockPoint::grid(tables)).map_err(|error| DvfsError::Missing {
+        mode: "auto",
+        reason: error.to_string(),
+    })?;
+    let mut changes = Changes::default();
+    if let Some(path) = &config.dvfs.transitions {
+        let wrong = |reason: String| DvfsError::Transitions {
+            path: path.clone(),
+            reason,
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        changes.take(&changes::read(&text).map_err(wrong)?);
+    }
+    let manifest = bundle.manifest();
+    let work = manifest.segments.iter().zip(&manifest.exits);
+    #[expect(clippy::cast_precision_loss, reason = "a guess at a time")]
+    let macs = work.map(|(s, e)| (s.macs + e.head_macs) as f64).collect();
+    Ok(Setup {
+        space,
+        macs,
+        objective: config.dvfs.objective,
+        deadline_s: config.dvfs.deadline_ms.map(|ms| ms / 1e3),
+        power_cap_w: config.dvfs.power_cap_w,
+        spreads: config.dvfs.spread,
+        budget: usize::try_from(config.dvfs.budget).unwrap_or(usize::MAX),
+        changes,
+        head: Head {
+            board: config
+                .power
+                .board
+                .as_ref()
+                .map_or_else(String::new, |board| board.0.to_owned()),
+            boundary,
+            bundle: manifest.name.clone(),
+            bundle_sha256: bundle.digest().to_owned(),
+            ..Head::default()
+        },
+    })
 }
 
 fn tree(config: &Config) -> Tree {

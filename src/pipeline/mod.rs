@@ -40,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod auto;
 mod capture;
 mod configured;
 mod dvfs;
@@ -65,8 +66,9 @@ pub use crate::handoff::{
 };
 pub use crate::stop::{self, Stop};
 
+pub use auto::FrameTap;
 pub use capture::Damage;
-pub use configured::SetupError;
+pub use configured::{SetupError, bundle_path, engine, power_wish};
 pub use dvfs::{Dvfs, DvfsTask};
 pub use dvfs_setup::DvfsError;
 pub use energy::RunEnergy;

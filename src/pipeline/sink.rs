@@ -10,6 +10,7 @@
 //! stall (see [`Stop::while_reader_waits`](super::Stop::while_reader_waits)).
 
 use super::ResultSink;
+use super::auto::FrameTap;
 use super::energy::RunEnergy;
 use crate::handoff::Claimable;
 use crate::monotonic::now_ns;
@@ -17,6 +18,7 @@ use crate::power::Figure;
 use crate::sync::Arc;
 use crate::telemetry::line::{LineFormat, add_energy};
 use crate::telemetry::status::StatusLine;
+use crate::telemetry::trace::Trace;
 use crate::telemetry::{
     Aggregate, DropCounters, EnergyEnd, FrameResult, Output, OutputEnd, Report,
 };
@@ -41,6 +43,10 @@ pub struct SinkSetup {
     pub endless: bool,
     /// What measures the run's energy, if anything does.
     pub energy: Option<RunEnergy>,
+    /// Who gets copies of the results, if anybody does.
+    pub tap: Option<FrameTap>,
+    /// The run's trace, if one is written.
+    pub trace: Option<Trace>,
 }
 
 /// What a sink has gathered.
@@ -95,6 +101,8 @@ pub struct Sink {
     status: Option<StatusLine>,
     end: OutputEnd,
     energy: Option<RunEnergy>,
+    tap: Option<FrameTap>,
+    trace: Option<Trace>,
 }
 
 impl Sink {
@@ -109,6 +117,8 @@ impl Sink {
             status,
             endless,
             energy,
+            tap,
+            trace,
         } = setup;
         let format = LineFormat::new(&labels);
         let gathered = Gathered {
@@ -126,6 +136,8 @@ impl Sink {
             status,
             end: OutputEnd::Complete,
             energy,
+            tap,
+            trace,
         }
     }
 
@@ -160,7 +172,9 @@ impl Sink {
     /// Brings what has been gathered up to date; true when a status line is due.
     /// A result that comes while the report is made, after the end, is not in it.
     fn gather(&mut self, result: Option<&FrameResult>) -> bool {
-        let unsent = self.outputs.iter().map(|output| output.unsent()).sum();
+        let outputs = self.outputs.iter().map(AsRef::as_ref);
+        let outputs = outputs.chain(self.trace.iter().map(Trace::output));
+        let unsent = outputs.map(Output::unsent).sum();
         let Self {
             gathered,
             end,
@@ -211,7 +225,22 @@ impl Sink {
         }
     }
 
+    /// Adds a result to the trace.
+    fn trace(&mut self, result: &FrameResult) {
+        if let Some(trace) = &mut self.trace
+            && let Err(error) = trace.record(result)
+        {
+            note(&mut self.end, trace.output(), &error);
+        }
+    }
+
     fn flush(&mut self) {
+        if self.end == OutputEnd::Complete
+            && let Some(trace) = &mut self.trace
+            && let Err(error) = trace.finish()
+        {
+            note(&mut self.end, trace.output(), &error);
+        }
         for output in &mut self.outputs {
             if let Err(error) = output.flush() {
                 note(&mut self.end, output.as_ref(), &error);
@@ -232,6 +261,12 @@ impl ResultSink for Sink {
             self.publish_held(false);
         } else if lines {
             self.publish(result, drops, None);
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.take(result);
+        }
+        if self.end == OutputEnd::Complete {
+            self.trace(result);
         }
         if self.gather(Some(result))
             && let Some(status) = &mut self.status
@@ -294,6 +329,8 @@ mod tests {
             status: None,
             endless: false,
             energy: None,
+            tap: None,
+            trace: None,
         })
     }
 

@@ -35,11 +35,13 @@ pub(super) fn check(config: &Config) -> Result<(), Overwrites> {
     let summary = summary
         .filter(|_| !config.sink.summary_on_stdout())
         .map(|path| ("--summary", path));
-    for (flag, path) in [output, summary].into_iter().flatten() {
+    let trace = config.sink.trace.as_deref().map(|path| ("--trace", path));
+    for (flag, path) in [output, trace, summary].into_iter().flatten() {
         let clip = config.source.path.as_deref();
         let clip = clip.filter(|_| config.source.kind == SourceKind::Clip);
         let clip = clip.filter(|clip| is_of(path, clip)).map(|_| "--clip");
-        let other = summary.filter(|&(other, of)| other != flag && same(path, of));
+        let mut others = [summary, trace].into_iter().flatten();
+        let other = others.find(|&(other, of)| other != flag && same(path, of));
         let stream = [
             ("standard output", redirected(&io::stdout(), path)),
             ("standard error", redirected(&io::stderr(), path)),

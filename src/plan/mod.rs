@@ -9,12 +9,15 @@
 //! may measure), [`cost`] and [`grid`] (what was measured), [`search`] (where to
 //! measure next), [`trial`] (how well a search does on a recorded grid),
 //! [`planner`] (which point for which segment), [`belief`] (which frames to
-//! expect), [`mod@file`] (the plan as it is kept).
+//! expect), [`changes`] (how long clocks take to change), [`mod@file`] (the plan as it
+//! is kept), [`make`] (the one from the others).
 
 pub mod belief;
+pub mod changes;
 pub mod cost;
 pub mod file;
 pub mod grid;
+pub mod make;
 pub mod planner;
 pub mod point;
 pub mod random;

@@ -60,6 +60,23 @@ impl ClockPoint {
         }
     }
 
+    /// Every combination of the clocks of the axes, CPU, GPU and EMC; an empty list is
+    /// an axis that is not there.
+    #[must_use]
+    pub fn grid(axes: &[Vec<u32>; 3]) -> Vec<Self> {
+        let [cpu, gpu, emc] = axes.each_ref().map(|khz| match khz.is_empty() {
+            true => &[0][..],
+            false => khz,
+        });
+        let mut points = Vec::with_capacity(cpu.len() * gpu.len() * emc.len());
+        for &cpu in cpu {
+            for &gpu in gpu {
+                points.extend(emc.iter().map(|&emc| Self::new([cpu, gpu, emc])));
+            }
+        }
+        points
+    }
+
     /// CPU, GPU and EMC clocks in kHz.
     #[must_use]
     pub fn khz(self) -> [u32; 3] {

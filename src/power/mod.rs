@@ -64,7 +64,7 @@ pub use found::{Found, FoundRail, Measure, SensorKind};
 pub use history::{History, Moment};
 pub use integrate::Integrator;
 pub use rows::{PowerRow, rows};
-pub use sampler::{Facts, Losses, Sampler};
+pub use sampler::{EnergyTap, Facts, Losses, Sampler};
 pub use select::{Choice, Selected, Wish, open, select};
 pub use sensor::{PowerSensor, Quantity, Window, WindowSource};
 pub use wattmeter::Wattmeter;

@@ -85,6 +85,10 @@ impl Sampler {
     /// # Errors
     /// When no thread can be started.
     pub fn start(sensor: Box<dyn PowerSensor>) -> Result<Self, PowerError> {
+        Self::begin(sensor, None)
+    }
+
+    fn begin(sensor: Box<dyn PowerSensor>, tap: Option<RingTx<Mark>>) -> Result<Self, PowerError> {
         let window = sensor.window();
         let facts = Facts {
             sensor: sensor.name().to_owned(),
@@ -97,6 +101,7 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let (tx, events) = ring(WAITING);
         let mut work = Work::new(sensor, tx, shared.clone());
+        work.tap = tap;
         work.read();
         let thread = std::thread::Builder::new().name("e4-power".into());
         let thread = thread
@@ -111,6 +116,20 @@ impl Sampler {
             failure: None,
             thread: Some(thread),
         })
+    }
+
+    /// As [`start`](Self::start), with a second reader of the same readings.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_tapped(sensor: Box<dyn PowerSensor>) -> Result<(Self, EnergyTap), PowerError> {
+        let (tx, marks) = ring(WAITING);
+        let tap = EnergyTap {
+            marks,
+            history: History::new(KEPT, &sensor.window(), sensor.accuracy()),
+            window: sensor.window(),
+        };
+        Ok((Self::begin(sensor, Some(tx))?, tap))
     }
 
     /// Sensor, boundary and window.
@@ -195,6 +214,35 @@ impl Sampler {
     }
 }
 
+/// A second reader of a sampler's readings, on another thread than the first.
+#[derive(Debug)]
+pub struct EnergyTap {
+    marks: RingRx<Mark>,
+    history: History,
+    window: Window,
+}
+
+impl EnergyTap {
+    /// Takes over what has been measured. Never waits.
+    pub fn pull(&mut self) {
+        while let Some(mark) = self.marks.pop() {
+            self.history.push(mark);
+        }
+    }
+
+    /// What has been pulled.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The time that a reading blurs over.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
+    }
+}
+
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
@@ -213,6 +261,9 @@ struct Work {
     values: Vec<i64>,
     integrator: Integrator,
     events: RingTx<Event>,
+    /// A second reader.
+    tap: Option<RingTx<Mark>>,
+    tap_held_back_w: f64,
     shared: Arc<Shared>,
     period_ns: u64,
     /// Spread of the marks that found the ring full.
@@ -228,6 +279,8 @@ impl Work {
             period_ns: sensor.window().refresh_ns.max(LEAST_NS),
             sensor,
             events,
+            tap: None,
+            tap_held_back_w: 0.0,
             shared,
             held_back_w: 0.0,
             said: false,
@@ -281,6 +334,14 @@ impl Work {
 
     /// A mark that finds the ring full is left out: the next one has its energy.
     fn hand_over(&mut self, mut mark: Mark) {
+        if let Some(tap) = &mut self.tap {
+            let mut mark = mark;
+            mark.spread_w += self.tap_held_back_w;
+            self.tap_held_back_w = match tap.push(mark) {
+                Ok(()) => 0.0,
+                Err(_) => mark.spread_w,
+            };
+        }
         mark.spread_w += self.held_back_w;
         self.held_back_w = match self.events.push(Event::Mark(mark)) {
             Ok(()) => 0.0,

@@ -1,5 +1,6 @@
 //! What is told of clocks: those of a frame, and what became of a run's changes.
 
+use crate::plan::ClockPoint;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 
@@ -82,6 +83,37 @@ pub struct DvfsSummary {
     pub lost_events: u64,
     /// Plans that took another's place.
     pub plans_taken: u64,
+    /// What finding a plan took, where that was done in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto: Option<AutoSummary>,
+}
+
+/// What finding a plan in a run took, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AutoSummary {
+    /// `exploring`, `following`, or `no plan`: how the run ended.
+    pub state: String,
+    /// Probes that an opening may spend.
+    pub budget: u64,
+    /// Probes, in all openings.
+    pub probes: u64,
+    /// Time that they took, s.
+    pub explored_s: f64,
+    /// Energy that was used meanwhile, frames included, J.
+    pub explored_j: f64,
+    /// Plans that were made.
+    pub plans: u64,
+    /// Plans that were made anew from what was known: a cap, other exits.
+    pub replanned: u64,
+    /// Times that what was known was given up and measured again.
+    pub reopened: u64,
+    /// The single point of least energy, by the probes.
+    pub choice: Option<ClockPoint>,
+    /// What the energy could be told apart by: `segments`, `work-and-rest`, or
+    /// `whole-frames`.
+    pub told: Option<String>,
+    /// Frames that were not looked at for want of room.
+    pub lost_frames: u64,
 }
 
 #[cfg(test)]

@@ -15,10 +15,11 @@ pub mod summary;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trace;
 
 pub use aggregate::Aggregate;
 pub use drops::{DropCounters, DropReason};
-pub use dvfs::{DvfsSummary, FrameClocks};
+pub use dvfs::{AutoSummary, DvfsSummary, FrameClocks};
 pub use energy::{EnergyEnd, EnergySummary};
 pub use output::Output;
 pub use report::{OutputEnd, Report};

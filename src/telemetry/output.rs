@@ -72,17 +72,17 @@ pub struct FileOutput {
 }
 
 impl FileOutput {
-    /// Creates `path` or empties it. `stop` is that of the run.
+    /// Creates `path` or empties it, as `flag` asks. `stop` is that of the run.
     ///
     /// # Errors
     /// The system's.
-    pub fn create(path: &Path, stop: &Stop) -> io::Result<Self> {
+    pub fn create(flag: &str, path: &Path, stop: &Stop) -> io::Result<Self> {
         let opened = fifo::open(
             path,
             File::options().write(true).create(true).truncate(true),
         )?;
         let end = opened.map_or_else(|| End::Unread(path.to_owned()), End::Open);
-        Self::new(format!("--output {}", path.display()), end, stop)
+        Self::new(format!("{flag} {}", path.display()), end, stop)
     }
 
     /// Standard output. `stop` is that of the run.
@@ -290,7 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines.jsonl");
         std::fs::write(&path, "old").unwrap();
-        let mut output = FileOutput::create(&path, &Stop::new()).unwrap();
+        let mut output = FileOutput::create("--output", &path, &Stop::new()).unwrap();
         output.write(b"{}\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
         assert_eq!(output.name(), format!("--output {}", path.display()));
@@ -344,8 +344,8 @@ mod tests {
         let path = folder.path().join("lines");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let stop = Stop::new();
-        let mut unread = FileOutput::create(&path, &stop).unwrap();
-        let mut read = FileOutput::create(&path, &stop).unwrap();
+        let mut unread = FileOutput::create("--output", &path, &stop).unwrap();
+        let mut read = FileOutput::create("--output", &path, &stop).unwrap();
         let reader = std::thread::spawn({
             let (path, stop) = (path.clone(), stop.clone());
             move || {
@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn a_full_device_is_an_error() {
-        let Ok(mut output) = FileOutput::create(Path::new("/dev/full"), &Stop::new()) else {
+        let Ok(mut output) = FileOutput::create("--output", Path::new("/dev/full"), &Stop::new())
+        else {
             println!("skipped: no /dev/full here");
             return;
         };

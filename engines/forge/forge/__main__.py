@@ -23,11 +23,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m forge", description=__doc__)
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="mobilenetv2-e5", help="what to make")
-    parser.add_argument("--smoke", action="store_true", help="try the whole recipe of tiny-e2, in about two minutes")
+    parser.add_argument("--smoke", action="store_true", help="make engines/tiny-e2, in about two minutes")
     parser.add_argument("--stage", choices=("all", *STAGES, "int8"), default="all", help="only one stage of the run")
     parser.add_argument("--int8", action="store_true", help="then make the 8-bit variant, too: as --stage int8, [OUT-int8]")
     parser.add_argument("--run", type=Path, metavar="DIR", help="clips, checkpoints, features [runs/NAME]")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME; smoke, footage: RUN/bundle; int8: with -int8 behind]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME; footage: RUN/bundle; int8: with -int8 behind]")
     parser.add_argument("--e4", metavar="PATH", help="the e4 binary that makes clips [built by cargo]")
     parser.add_argument("--generator", default="", metavar="COMMIT", help="commit of that binary, for the card")
     parser.add_argument("--note", default="", metavar="TEXT", help="a sentence about this run, for the card")
@@ -77,9 +77,7 @@ def on_generated(args: argparse.Namespace) -> tuple[Run, Path, str]:
     folder = args.run or Path("runs") / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
     command = "python -m forge " + shlex.join(["--smoke"] if args.smoke else ["--recipe", recipe.name])
-    # The tiny-e2 that is committed cannot be made again: a smoke run keeps off it.
-    out = folder / "bundle" if args.smoke else ROOT / "engines" / recipe.name
-    return Run(recipe, folder, e4, args.resume, args.compile), out, command
+    return Run(recipe, folder, e4, args.resume, args.compile), ROOT / "engines" / recipe.name, command
 
 
 def on_footage(args: argparse.Namespace, arguments: list[str]) -> tuple[Run, Path, str]:

@@ -6,7 +6,7 @@ drawn from hash(S, i): seeds share no clip.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .heads import HeadSizes
 
@@ -152,6 +152,10 @@ MOBILENETV2_E5 = Recipe(
     },
 )
 
+EFFICIENTNET_B0_E5 = replace(
+    MOBILENETV2_E5, name="efficientnet-b0-e5", backbone="efficientnet-b0", tuning=Tuning()
+)
+
 TINY_DIFFICULTY = 0.1
 """32 pixels show no hard scene."""
 
@@ -174,4 +178,4 @@ TINY_E2 = Recipe(
     golden_clips=1,
 )
 
-RECIPES = {r.name: r for r in (MOBILENETV2_E5, TINY_E2)}
+RECIPES = {r.name: r for r in (MOBILENETV2_E5, EFFICIENTNET_B0_E5, TINY_E2)}

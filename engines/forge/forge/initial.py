@@ -90,7 +90,8 @@ def load(trunk: Trunk, init: str) -> str:
             _fill(trunk, tensors, list(dialect.names(trunk)), path)
             _adapt_input(trunk.units()[0], dialect)
             return LITE0_PACKAGE + " (ImageNet, Apache-2.0)" if init == LITE0_PACKAGE else path.name
-    names = [name.removesuffix(".conv.weight") for name in trunk.state_dict() if name.endswith(".conv.weight")]
+    paths = {unit: name for name, unit in trunk.named_modules()}
+    names = [paths[unit] for unit in trunk.units()]
     _fill(trunk, tensors, [(f"{name}.conv", f"{name}.norm") for name in names], path)
     return path.name
 
@@ -146,8 +147,11 @@ def _fill(trunk: Trunk, tensors: dict[str, Tensor], names: list[tuple[str, str]]
     pairs: list[tuple[Tensor, Tensor]] = []
     for unit, (conv, norm) in zip(trunk.units(), names, strict=True):
         targets = {f"{conv}.weight": unit.conv.weight}
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            targets[f"{norm}.{part}"] = getattr(unit.norm, part)
+        if unit.norm is None:
+            targets[f"{conv}.bias"] = unit.conv.bias
+        else:
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                targets[f"{norm}.{part}"] = getattr(unit.norm, part)
         pairs += [(target, _take(tensors, name, target, path)) for name, target in targets.items()]
     with torch.no_grad():
         for target, value in pairs:
@@ -185,6 +189,9 @@ def _fill_folded(trunk: Trunk, bundle: Path) -> None:
     with torch.no_grad():
         for unit, (_, _, (weight, bias)) in zip(units, folded):
             unit.conv.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
+            if unit.norm is None:
+                unit.conv.bias.copy_(torch.from_numpy(bias.astype(np.float32)))
+                continue
             unit.norm.reset_running_stats()
             unit.norm.weight.fill_((1 + unit.norm.eps) ** 0.5)
             unit.norm.bias.copy_(torch.from_numpy(bias.astype(np.float32)))

@@ -1,7 +1,8 @@
 """ONNX segments, written node by node from the backbone's description and the folded weights.
 
-The graphs hold nothing but Conv, Clip, Add and AveragePool, batch 1, static shapes, opset 17,
-and are the same bytes for the same weights.
+The graphs hold nothing but Conv, Clip, Add and AveragePool (with squeeze-excite and SiLU also
+GlobalAveragePool, Sigmoid and Mul), batch 1, static shapes, opset 17, and are the same bytes for the
+same weights.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from .trunk import BlockUnit, Trunk
+from .trunk import BlockUnit, ConvUnit, Trunk
 
 OPSET = 17
 IR_VERSION = 8
@@ -40,23 +41,38 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}_{self.count}", **attributes))
         return output
 
+    def conv(self, unit: ConvUnit, x: str) -> str:
+        weight, bias = (t.numpy() for t in unit.fold())
+        before, after = unit.spec.pads
+        n = self.count
+        y = self.node(
+            "Conv",
+            [x, self.constant(f"w{n}", weight), self.constant(f"b{n}", bias)],
+            kernel_shape=[unit.spec.kernel] * 2,
+            strides=[unit.spec.stride] * 2,
+            pads=[before, before, after, after],
+            dilations=[1, 1],
+            group=unit.spec.groups,
+        )
+        match unit.spec.activation:
+            case "relu6":
+                return self.node("Clip", [y, "clip_min", "clip_max"])
+            case "silu":
+                return self.node("Mul", [y, self.node("Sigmoid", [y])])
+            case "sigmoid":
+                return self.node("Sigmoid", [y])
+        return y
+
     def block(self, unit: BlockUnit, x: str) -> str:
         y = x
-        for conv in unit.units:
-            weight, bias = (t.numpy() for t in conv.fold())
-            before, after = conv.spec.pads
-            n = self.count
-            y = self.node(
-                "Conv",
-                [y, self.constant(f"w{n}", weight), self.constant(f"b{n}", bias)],
-                kernel_shape=[conv.spec.kernel] * 2,
-                strides=[conv.spec.stride] * 2,
-                pads=[before, before, after, after],
-                dilations=[1, 1],
-                group=conv.spec.groups,
-            )
-            if conv.spec.clamp:
-                y = self.node("Clip", [y, "clip_min", "clip_max"])
+        for conv in unit.units[:-1]:
+            y = self.conv(conv, y)
+        if unit.excite:
+            scale = self.node("GlobalAveragePool", [y])
+            for conv in unit.excite:
+                scale = self.conv(conv, scale)
+            y = self.node("Mul", [y, scale])
+        y = self.conv(unit.units[-1], y)
         return self.node("Add", [x, y]) if unit.residual else y
 
     def rename(self, old: str, new: str) -> None:
@@ -75,8 +91,9 @@ def segment_models(trunk: Trunk, batch: int | str = 1) -> list[onnx.ModelProto]:
     models = []
     for index, segment in enumerate(trunk.segments):
         graph = _Graph()
-        graph.constant("clip_min", np.float32(0))
-        graph.constant("clip_max", np.float32(6))
+        if any(conv.spec.activation == "relu6" for unit in segment for conv in unit.in_order()):
+            graph.constant("clip_min", np.float32(0))
+            graph.constant("clip_max", np.float32(6))
         y = "x"
         for unit in segment:
             y = graph.block(unit, y)

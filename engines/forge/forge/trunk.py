@@ -9,8 +9,16 @@ from torch.nn import functional as F
 from .backbones import Backbone, Block, Conv
 
 
+_ACTIVATIONS = {
+    None: lambda x: x,
+    "relu6": lambda x: torch.clamp(x, 0.0, 6.0),
+    "silu": F.silu,
+    "sigmoid": torch.sigmoid,
+}
+
+
 class ConvUnit(nn.Module):
-    """One `Conv`: convolution, batch norm (or, folded, a bias) and clamp."""
+    """One `Conv`: convolution, batch norm (or, folded, a bias) and activation."""
 
     def __init__(self, spec: Conv, folded: bool) -> None:
         super().__init__()
@@ -36,7 +44,7 @@ class ConvUnit(nn.Module):
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x)
-        return torch.clamp(x, 0.0, 6.0) if self.spec.clamp else x
+        return _ACTIVATIONS[self.spec.activation](x)
 
     def fold(self) -> tuple[Tensor, Tensor]:
         """Weight and bias with the batch norm's running statistics folded in."""
@@ -55,13 +63,24 @@ class BlockUnit(nn.Module):
         super().__init__()
         self.residual = block.residual
         self.units = nn.ModuleList(ConvUnit(conv, folded) for conv in block.convs)
+        self.excite = nn.ModuleList(ConvUnit(conv, folded=True) for conv in block.excite)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C', h', w']."""
         y = x
-        for unit in self.units:
+        for unit in self.units[:-1]:
             y = unit(y)
+        if self.excite:
+            scale = y.mean((2, 3), keepdim=True)
+            for unit in self.excite:
+                scale = unit(scale)
+            y = y * scale
+        y = self.units[-1](y)
         return x + y if self.residual else y
+
+    def in_order(self) -> list[ConvUnit]:
+        """All convolutions in the order they run."""
+        return [*self.units[:-1], *self.excite, self.units[-1]]
 
 
 class Trunk(nn.Module):
@@ -98,7 +117,7 @@ class Trunk(nn.Module):
 
     def units(self) -> list[ConvUnit]:
         """All convolutions in the order they run."""
-        return [m for m in self.modules() if isinstance(m, ConvUnit)]
+        return [unit for segment in self.segments for block in segment for unit in block.in_order()]
 
     def fold(self) -> Trunk:
         """A copy in evaluation mode whose convolutions carry the batch norms."""

@@ -3,9 +3,9 @@
 from forge.__main__ import ROOT, on_generated, parse
 
 
-def test_a_smoke_run_keeps_off_the_committed_bundle(tmp_path):
+def test_a_smoke_run_makes_tiny_e2(tmp_path):
     _, out, _ = on_generated(parse(["--smoke", "--run", str(tmp_path), "--e4", "e4"]))
-    assert out == tmp_path / "bundle"
+    assert out == ROOT / "engines" / "tiny-e2"
 
 
 def test_a_recipe_goes_to_the_engines(tmp_path):

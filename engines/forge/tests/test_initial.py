@@ -14,7 +14,7 @@ from forge.trunk import Trunk
 def trunk(name, size=64):
     torch.manual_seed(5)
     made = Trunk(backbone(name), size, size, 2)
-    for unit in made.units():
+    for unit in (u for u in made.units() if u.norm):
         unit.norm.running_mean.normal_(0, 0.1)
         unit.norm.running_var.uniform_(0.5, 1.5)
         unit.norm.weight.data.uniform_(0.5, 1.5)
@@ -42,6 +42,31 @@ def test_lite0_pads_and_costs_as_the_original():
     macs = description.macs(224, 224)
     assert [round(sum(macs[: e + 1]) / sum(macs), 3) for e in range(5)] == [0.197, 0.296, 0.41, 0.634, 1.0]
     assert description.shapes(224, 224)[-1] == (1280, 7, 7)
+
+
+def test_b0_equals_torchvision_and_exports_nodes_of_the_native_set(tmp_path, pixels):
+    models = pytest.importorskip("torchvision").models
+    torch.manual_seed(3)
+    theirs = models.efficientnet_b0(weights=None).features.eval()
+    ours = trunk("efficientnet-b0")
+    convs = [m for m in theirs.modules() if isinstance(m, torch.nn.Conv2d)]
+    norms = iter([m for m in theirs.modules() if isinstance(m, torch.nn.BatchNorm2d)])
+    for unit, conv in zip(ours.units(), convs, strict=True):
+        conv.load_state_dict(unit.conv.state_dict())
+        if unit.norm is not None:
+            next(norms).load_state_dict(unit.norm.state_dict())
+    images = normalise(pixels)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images)[-1], theirs(images), atol=1e-4, rtol=1e-4)
+    folded = ours.fold().requires_grad_(False)
+    for i, model in enumerate(segment_models(folded)):
+        (tmp_path / f"segment_{i}.onnx").write_bytes(model.SerializeToString())
+        assert {n.op_type for n in model.graph.node} <= {"Conv", "Sigmoid", "Mul", "GlobalAveragePool", "Add", "AveragePool"}
+    assert max_error(tmp_path, folded, images) <= 1e-4
+    again = trunk("efficientnet-b0")
+    load(again, str(tmp_path))
+    torch.testing.assert_close(again(images)[-1], folded(images)[-1], atol=1e-4, rtol=1e-4)
+    assert sum(ours.description.macs(224, 224)) == 384_534_752
 
 
 def test_a_torchvision_state_dict_gives_torchvision_features(tmp_path, pixels):

@@ -57,6 +57,27 @@ fn a_change_takes_its_time_and_a_stretch_meanwhile_runs_in_pieces() {
 }
 
 #[test]
+fn a_segment_in_pieces_takes_what_it_takes_at_once() {
+    let (mut whole, mut pieces) = (sim("tx2", 7), sim("tx2", 7));
+    whole.set(Axis::Gpu, 3);
+    pieces.set(Axis::Gpu, 3);
+    let ran = whole.run(1).unwrap();
+    assert!(pieces.begin(1));
+    let mut cut = 0;
+    let other = loop {
+        cut += 1;
+        match pieces.advance(pieces.now_ns() + 500_000) {
+            Some(ran) => break ran,
+            None => assert!(cut < 1_000),
+        }
+    };
+    assert!(cut > 5);
+    assert!(ran.latency_ns.abs_diff(other.latency_ns) < 1_000);
+    assert!((ran.energy_j / other.energy_j - 1.0).abs() < 1e-4);
+    assert!(whole.busy_s()[1] > 0.0 && whole.busy_s()[1] <= whole.now_ns() as f64 * 1e-9);
+}
+
+#[test]
 fn a_cap_holds_and_its_end_gives_the_wish_back() {
     let mut board = sim("agx-orin", 3);
     board.cap(Axis::Gpu, 3);

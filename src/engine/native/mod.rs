@@ -102,6 +102,38 @@ impl NativeEngine {
         self.kernels.isa()
     }
 
+    /// A segment from the bytes of an ONNX file that belongs to no bundle: one
+    /// input `[1, C, H, W]`, a feature map if wanted, and a pooled feature, each
+    /// with its name and shape in the graph.
+    ///
+    /// # Errors
+    /// When the graph is broken, outside the set, or of other names and shapes.
+    pub fn load_graph(
+        &self,
+        onnx: &[u8],
+        input: NamedShape<'_>,
+        output: Option<NamedShape<'_>>,
+        pooled: NamedShape<'_>,
+    ) -> Result<Box<dyn Segment>, EngineError> {
+        let outputs: Vec<_> = output.into_iter().chain([pooled]).collect();
+        let failed = |refusal: Refusal| EngineError::Load {
+            file: "the graph".to_owned(),
+            reason: refusal.to_string(),
+        };
+        let plan = Network::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
+        let elements = |port: NamedShape<'_>| port.1.iter().product();
+        Ok(Box::new(NativeSegment {
+            index: 0,
+            lengths: IoLengths {
+                input: elements(input),
+                output: output.map(elements),
+                pooled: elements(pooled),
+            },
+            plan,
+            under_way: None,
+        }))
+    }
+
     /// Why it does not take the segment, if it does not; cheaper than loading.
     pub(super) fn refusal(self, spec: &SegmentSpec, bytes: &[u8]) -> Option<Refusal> {
         let (input, outputs) = ports(spec);
@@ -131,7 +163,7 @@ impl NativeEngine {
 }
 
 /// A graph's input or output: name and shape.
-type NamedShape<'a> = (&'a str, &'a [usize]);
+pub type NamedShape<'a> = (&'a str, &'a [usize]);
 
 /// What a segment's graph takes and gives.
 fn ports(spec: &SegmentSpec) -> (NamedShape<'_>, Vec<NamedShape<'_>>) {

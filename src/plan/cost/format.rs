@@ -2,6 +2,7 @@
 
 use super::{Cost, CostTable, Head, Row, Source};
 use crate::plan::grid::{COLUMNS as GRID_COLUMNS, Grid};
+use crate::plan::point::Axis;
 use crate::plan::table::{Fault, Row as Fields, Table};
 use std::fmt::Write as _;
 use std::fs;
@@ -114,6 +115,19 @@ impl CostTable {
         for (key, value) in texts {
             let _ = writeln!(text, "{key} = {}", toml::Value::from(value.as_str()));
         }
+        for idle in &self.head.idle {
+            let _ = writeln!(text, "\n[[idle]]");
+            let khz = Axis::ALL.into_iter().zip(idle.point().khz());
+            for (axis, khz) in khz.filter(|(_, khz)| *khz > 0) {
+                let _ = writeln!(text, "{} = {khz}", axis.column());
+            }
+            // A float in TOML has a point or an exponent; `{:?}` prints one.
+            let _ = writeln!(
+                text,
+                "watts = {:?}\nerror_w = {:?}",
+                idle.watts, idle.error_w
+            );
+        }
         let _ = writeln!(text, "---\n{}", COLUMNS.join(","));
         for row in self.rows() {
             let [cpu, gpu, emc] = row.point.khz();
@@ -158,6 +172,18 @@ fn parse_head(text: &str) -> Result<Head, Fault> {
         let line = u64::try_from(breaks.count()).unwrap_or(0) + 1;
         (line, error.message().replace('\n', " "))
     })?;
+    for idle in &head.idle {
+        if [idle.watts, idle.error_w]
+            .iter()
+            .any(|w| !w.is_finite() || *w < 0.0)
+        {
+            let what = format!(
+                "the idle power at {} must be finite and not below 0",
+                idle.point()
+            );
+            return Err((1, what));
+        }
+    }
     match head.format == FORMAT {
         true => Ok(head),
         false => {

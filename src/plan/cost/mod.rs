@@ -3,17 +3,24 @@
 //! Guarantees: every row's latency and energy are finite and above 0, spreads not
 //! below 0, at least one sample; a segment has a clock point at most once; all
 //! rows have the same clock axes. A table that was written reads back the same,
-//! bit for bit. Any bytes are a table or one sentence with file and line.
+//! bit for bit. Any bytes are a table or one sentence with file and line. Where the
+//! power of a board that waits was measured, `[[idle]]` has it, finite and not below
+//! 0, by clock point.
 //!
 //! The file ([`FORMAT`]) is a TOML head, a line `---`, and a CSV body:
 //!
 //! ```text
 //! format = "e4.cost-table/1"
 //! board = "tx2"
-//! source = "measured"
 //! boundary = "VDD_IN"
 //! bundle = "mobilenetv2-e5"
 //! bundle_sha256 = "..."
+//!
+//! [[idle]]
+//! cpu_khz = 2035200
+//! gpu_khz = 1300500
+//! emc_khz = 1866000
+//! watts = 4.1
 //! ---
 //! segment,cpu_khz,gpu_khz,emc_khz,latency_s,latency_spread_s,energy_j,energy_spread_j,samples,source
 //! 0,2035200,1300500,1866000,0.00178,0.00001,0.0123,0.0002,40,measured
@@ -49,7 +56,7 @@ impl Source {
 }
 
 /// What holds for the whole table. Texts are empty where nothing is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// [`FORMAT`].
@@ -66,6 +73,55 @@ pub struct Head {
     /// Its digest.
     #[serde(default)]
     pub bundle_sha256: String,
+    /// What the board draws while it waits, by clock point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<Idle>,
+}
+
+/// Power of a board that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idle {
+    /// Processor clock.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cpu_khz: u32,
+    /// Graphics clock.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub gpu_khz: u32,
+    /// Memory clock.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub emc_khz: u32,
+    /// Mean power, W.
+    pub watts: f64,
+    /// By how much it can be off, W.
+    #[serde(default)]
+    pub error_w: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(khz: &u32) -> bool {
+    *khz == 0
+}
+
+impl Idle {
+    /// At a clock point.
+    #[must_use]
+    pub fn at(point: ClockPoint, watts: f64, error_w: f64) -> Self {
+        let [cpu_khz, gpu_khz, emc_khz] = point.khz();
+        Self {
+            cpu_khz,
+            gpu_khz,
+            emc_khz,
+            watts,
+            error_w,
+        }
+    }
+
+    /// Its clocks.
+    #[must_use]
+    pub fn point(&self) -> ClockPoint {
+        ClockPoint::new([self.cpu_khz, self.gpu_khz, self.emc_khz])
+    }
 }
 
 impl Default for Head {
@@ -76,6 +132,7 @@ impl Default for Head {
             boundary: String::new(),
             bundle: String::new(),
             bundle_sha256: String::new(),
+            idle: Vec::new(),
         }
     }
 }
@@ -85,7 +142,9 @@ impl Default for Head {
 pub struct Cost {
     /// Mean.
     pub mean: f64,
-    /// Standard deviation of a single inference.
+    /// Latency: standard deviation of a single inference. Energy, which no sensor
+    /// shows of a single one: by how much the mean can be off, by the sensor's error
+    /// bar or by what repetitions differed, whichever is more.
     pub spread: f64,
 }
 

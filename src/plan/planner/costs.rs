@@ -54,6 +54,7 @@ pub struct Costs {
     pub(super) way_j: Vec<f64>,
     pub(super) idle_w: Vec<f64>,
     pub(super) idle_point: usize,
+    pub(super) may_idle: bool,
 }
 
 impl Costs {
@@ -91,6 +92,7 @@ impl Costs {
             way_j: free,
             idle_w,
             idle_point,
+            may_idle: true,
         })
     }
 
@@ -128,6 +130,13 @@ impl Costs {
         self
     }
 
+    /// The same for a board that does not go to its idle point between frames.
+    #[must_use]
+    pub fn without_idle_point(mut self) -> Self {
+        self.may_idle = false;
+        self
+    }
+
     /// Segments of the network.
     #[must_use]
     pub fn segments(&self) -> usize {
@@ -138,6 +147,12 @@ impl Costs {
     #[must_use]
     pub fn points(&self) -> usize {
         self.points
+    }
+
+    /// Where a board draws least while it waits.
+    #[must_use]
+    pub fn idle_point(&self) -> usize {
+        self.idle_point
     }
 
     pub(super) fn latency(&self, segment: usize, point: usize) -> f64 {
@@ -193,6 +208,15 @@ impl Demand {
             interval_s,
             deadline_s: deadline_s.min(interval_s),
         })
+    }
+}
+
+impl Demand {
+    /// The same with another deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline_s: f64) -> Self {
+        self.deadline_s = deadline_s.min(self.interval_s);
+        self
     }
 }
 

@@ -225,7 +225,7 @@ impl Course<'_> {
         let late_j = home_j + idle_w[here] * rest_s;
         let (down_s, down_j) = self.costs.change(here, low);
         let (up_s, up_j) = self.costs.change(low, home);
-        let by_idle_j = if down_s + up_s <= rest_s {
+        let by_idle_j = if self.costs.may_idle && down_s + up_s <= rest_s {
             down_j + up_j + idle_w[here] * down_s + idle_w[low] * (rest_s - down_s)
         } else {
             f64::INFINITY

@@ -17,7 +17,7 @@ pub const CASES: &[Case] = &[
 pub const POLICY: &str = "/sys/devices/system/cpu/cpufreq/policy0";
 
 /// Loads the machine's cpufreq driver; the speeds of its table, in kHz.
-fn cpu_clocks() -> Result<Vec<u64>> {
+pub(super) fn cpu_clocks() -> Result<Vec<u64>> {
     let driver = if cfg!(target_arch = "x86_64") {
         "acpi-cpufreq"
     } else {

@@ -8,6 +8,7 @@ mod dvfs;
 mod guard;
 mod pipeline;
 mod power;
+mod profile;
 mod real_time;
 mod selftest;
 mod vivid;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         dvfs::CASES,
         pipeline::CASES,
         power::CASES,
+        profile::CASES,
         real_time::CASES,
         doctor::CASES,
         selftest::CASES,

@@ -1,4 +1,4 @@
-"""Backbones as descriptions: a list of blocks of plain convolutions, and the exits between them.
+"""Backbones as descriptions: a list of blocks of convolutions, and the exits between them.
 
 A description holds no weights. `trunk.Trunk` builds the trainable network from it, `export`
 writes its ONNX segments and counts its multiply-accumulates. A new backbone is one file that
@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Literal
+
+
+Activation = Literal["relu6", "silu", "sigmoid"]
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution, batch norm, and optionally a clamp to 0..6."""
+    """A square convolution, batch norm (or, within a squeeze-excite, a bias), and an activation."""
 
     inputs: int
     outputs: int
     kernel: int = 1
     stride: int = 1
     groups: int = 1
-    clamp: bool = True
+    activation: Activation | None = "relu6"
     padding: tuple[int, int] | None = None
     """Zeros (before, after) on both axes; None is kernel // 2 on either side."""
     epsilon: float = 1e-5
@@ -47,6 +51,8 @@ class Block:
 
     convs: tuple[Conv, ...]
     residual: bool = False
+    excite: tuple[Conv, ...] = ()
+    """Squeeze-excite: run on the mean of what the last convolution is given, which they then scale by channel."""
 
     @property
     def outputs(self) -> int:
@@ -88,7 +94,7 @@ class Backbone:
         """Multiply-accumulates of every segment for an input of `height` x `width` pixels."""
         counts = []
         for segment in self.segments():
-            total = 0
+            total = sum(conv.macs(1, 1) for block in segment for conv in block.excite)
             for conv in (c for block in segment for c in block.convs):
                 total += conv.macs(height, width)
                 height, width = conv.side(height), conv.side(width)
@@ -106,6 +112,7 @@ class Backbone:
 
 
 _REGISTRY = {
+    "efficientnet-b0": ".efficientnet_b0:efficientnet_b0",
     "efficientnet-lite0": ".efficientnet_lite0:efficientnet_lite0",
     "mobilenetv2": ".mobilenetv2:mobilenetv2",
     "tiny": ".tiny:tiny",

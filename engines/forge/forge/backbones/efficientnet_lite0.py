@@ -10,7 +10,7 @@ from dataclasses import replace
 from . import Backbone, Block, Conv
 from .mobilenetv2 import inverted_residual
 
-_STAGES = (  # expansion, channels, blocks, stride of the first, kernel
+STAGES = (  # expansion, channels, blocks, stride of the first, kernel
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
     (6, 40, 2, 2, 5),
@@ -19,7 +19,7 @@ _STAGES = (  # expansion, channels, blocks, stride of the first, kernel
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
-_EXITS = (3, 5, 8, 11, 17)
+EXITS = (3, 5, 8, 11, 17)
 _EPSILON = 1e-3
 
 
@@ -37,9 +37,9 @@ def efficientnet_lite0() -> Backbone:
     """The description; an input side divisible by 32 keeps every grid whole and the padding TensorFlow's."""
     channels = 32
     blocks = [Block((Conv(3, channels, kernel=3, stride=2),))]
-    for expansion, outputs, count, stride, kernel in _STAGES:
+    for expansion, outputs, count, stride, kernel in STAGES:
         for i in range(count):
             blocks.append(inverted_residual(channels, outputs, stride if i == 0 else 1, expansion, kernel))
             channels = outputs
     blocks.append(Block((Conv(channels, 1280),)))
-    return Backbone("efficientnet-lite0", tuple(map(_as_tensorflow, blocks)), _EXITS)
+    return Backbone("efficientnet-lite0", tuple(map(_as_tensorflow, blocks)), EXITS)

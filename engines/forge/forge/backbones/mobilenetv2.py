@@ -23,7 +23,7 @@ def inverted_residual(inputs: int, outputs: int, stride: int, expansion: int, ke
     hidden = inputs * expansion
     expand = (Conv(inputs, hidden),) if expansion != 1 else ()
     depthwise = Conv(hidden, hidden, kernel, stride, groups=hidden)
-    project = Conv(hidden, outputs, clamp=False)
+    project = Conv(hidden, outputs, activation=None)
     return Block((*expand, depthwise, project), residual=stride == 1 and inputs == outputs)
 
 

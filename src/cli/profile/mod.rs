@@ -1,6 +1,11 @@
-//! `e4 profile`: measures this board. Now: how long its clocks take to change.
+//! `e4 profile`: measures this board: what a bundle's segments cost at which clocks, or
+//! how long its clocks take to change.
+
+mod bar;
+mod costs;
 
 use super::complain;
+use super::flags::{Settings, Subset};
 use crate::clocks::guard::Report;
 use crate::clocks::{
     ClockDomain, DomainKind, Guard, GuardError, GuardHandle, Inventory, Place, Tree, discover,
@@ -14,19 +19,61 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// Settings of `e4 run` that a profile depends on.
+#[derive(Clone, Debug)]
+pub struct ProfileKeys;
+
+impl Subset for ProfileKeys {
+    const KEYS: &'static [&'static str] = &[
+        "bundle.path",
+        "engine.kind",
+        "power.sensor",
+        "power.board",
+        "power.rails",
+        "dvfs.deadline_ms",
+        "dvfs.spread",
+        "dvfs.budget",
+    ];
+}
+
 /// Flags of `e4 profile`.
 #[derive(Args, Clone, Debug)]
 pub struct Profile {
     /// Measure, for each clock domain and direction, the time from a write until the
-    /// new clock is in effect.
-    #[arg(long, required = true)]
+    /// new clock is in effect, and no costs.
+    #[arg(long)]
     pub transitions: bool,
     /// Only this domain: cpu0, gpu, emc.
     #[arg(long, value_name = "NAME")]
     pub domain: Option<String>,
-    /// Changes a direction and way of measuring.
+    /// With --transitions: changes a direction and way of measuring.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub repeat: u16,
+    /// Which clock points are measured: model: where the next reading is worth most by a
+    /// model of the board; cd: coordinate descent; random; exhaustive: all of them.
+    #[arg(long, value_name = "NAME", default_value = "model", value_parser = ["model", "cd", "random", "exhaustive"])]
+    pub method: String,
+    /// Seed of the method.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Write the cost table here, for `e4 plan --table`. FILE.progress beside it keeps
+    /// what was measured until the table is whole: after a kill the same command goes
+    /// on.
+    #[arg(long, value_name = "FILE", conflicts_with = "transitions")]
+    pub out: Option<PathBuf>,
+    /// Windows of the power sensor for which a segment runs again and again, at least.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    pub windows: u32,
+    /// Repeat that until its mean energy is known this well, as a share.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.03, value_parser = share)]
+    pub precision: f64,
+    /// Repeat it so often at most.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub repeats: u32,
+    /// How long the clocks take to change, as --transitions --json has measured it.
+    /// Unset: usual times, where the hardware does not show its clock.
+    #[arg(long, value_name = "FILE")]
+    pub transition_times: Option<PathBuf>,
     /// Where it stands meanwhile what the clocks were.
     #[arg(long, value_name = "DIR", default_value = "/run/e4")]
     pub runtime_dir: PathBuf,
@@ -36,6 +83,14 @@ pub struct Profile {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    settings: Settings<ProfileKeys>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    let fine = number.filter(|x| *x > 0.0 && *x <= 1.0);
+    fine.ok_or_else(|| "must be a share above 0 and at most 1".to_owned())
 }
 
 const NAME: &str = "e4 profile";
@@ -68,7 +123,14 @@ impl Profile {
     /// Measures; returns the exit code.
     #[must_use]
     pub fn run(&self) -> ExitCode {
-        let found = match self.transitions() {
+        match self.transitions {
+            true => self.run_transitions(),
+            false => costs::run(self),
+        }
+    }
+
+    fn run_transitions(&self) -> ExitCode {
+        let found = match self.measure_transitions() {
             Ok(found) => found,
             Err(error) => {
                 complain(NAME, &error);
@@ -94,7 +156,7 @@ impl Profile {
         }
     }
 
-    fn transitions(&self) -> Result<Vec<DomainTransitions>, ProfileError> {
+    fn measure_transitions(&self) -> Result<Vec<DomainTransitions>, ProfileError> {
         let place = Place {
             runtime_dir: self.runtime_dir.clone(),
             tree: Tree::new(&self.sysfs_root),

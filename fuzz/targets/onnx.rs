@@ -1,0 +1,31 @@
+//! Any bytes as an ONNX file: an error in words or a segment that runs.
+#![no_main]
+
+use e4::engine::native::NativeEngine;
+use e4::engine::{Buffer, SegmentIo};
+use libfuzzer_sys::fuzz_target;
+
+/// Input, feature map and pooled feature of the segments that the corpus starts
+/// from.
+const PORTS: [(&[usize], Option<&[usize]>, &[usize]); 2] = [
+    (&[1, 3, 32, 32], Some(&[1, 16, 8, 8]), &[1, 16, 2, 2]),
+    (&[1, 16, 8, 8], None, &[1, 32, 2, 2]),
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let engine = NativeEngine::new();
+    for (x, y, pooled) in PORTS {
+        let named = y.map(|shape| ("y", shape));
+        let Ok(mut segment) = engine.load_graph(bytes, ("x", x), named, ("pooled", pooled)) else {
+            continue;
+        };
+        let host = |shape: &[usize]| Buffer::Host(vec![0.25; shape.iter().product()]);
+        let io = SegmentIo {
+            input: host(x),
+            output: y.map(host),
+            pooled: host(pooled),
+        };
+        segment.enqueue(io).expect("buffers of its lengths");
+        segment.wait().expect("a segment that loads runs");
+    }
+});

@@ -1,0 +1,214 @@
+//! Finding the clock point of least energy, before a run and in its course, where the
+//! power that the sensor shows is U-shaped over the clock.
+
+mod listen;
+mod poker;
+
+use super::clocks::{POLICY, cpu_clocks};
+use super::guard::{files, given_up, load_thermal};
+use crate::case::{Case, Outcome, Tier};
+use crate::guest::{process, read, registers, until};
+use anyhow::{Context, Result, ensure};
+use listen::Listener;
+use poker::Poker;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+pub const CASES: &[Case] = &[
+    Case::new("profile_finds_the_point_after_a_kill", killed).limit_s(120),
+    Case::new("profile_auto_finds_the_point_and_keeps_a_cap", auto_capped).limit_s(180),
+    Case::new("profile_without_a_sensor_is_an_error", no_sensor),
+    Case::new("profile_finds_the_point_in_9_of_10", ten_profiles)
+        .limit_s(600)
+        .tier(Tier::Soak),
+    Case::new("profile_auto_finds_the_point_in_9_of_10", ten_runs)
+        .limit_s(900)
+        .tier(Tier::Soak),
+];
+
+const MINUTE: Duration = Duration::from_secs(60);
+const BUDGET: &str = "10";
+/// So long that the wait for the next frame outweighs the work: how fast the emulator
+/// is from one moment to the next is of no matter then, the sensor's power alone is.
+const DEADLINE_MS: &str = "2000";
+const TABLE: &str = "/tmp/costs";
+const SUMMARY: &str = "/tmp/summary.json";
+const SENSOR: [&str; 4] = ["--power-sensor", "ina3221", "--power-rails", "in1"];
+const BUNDLE: [&str; 2] = ["--bundle", "/engines/tiny-e2"];
+
+fn profile(more: &[&str]) -> Command {
+    let own = [
+        "profile",
+        "--json",
+        "--precision",
+        "0.1",
+        "--budget",
+        BUDGET,
+        "--deadline-ms",
+        DEADLINE_MS,
+    ];
+    process::e4(&[&own[..], &BUNDLE, &SENSOR, more].concat())
+}
+
+/// The clock that was chosen, in kHz, and what it took.
+fn chosen(report: &Value, probes: &Value) -> Result<u64> {
+    let choice = &report["choice"]["cpu_khz"];
+    println!("{choice} kHz with {probes} probes");
+    let budget: u64 = BUDGET.parse()?;
+    ensure!(probes.as_u64().is_some_and(|n| n <= budget), "{report}");
+    choice.as_u64().with_context(|| report.to_string())
+}
+
+fn measured() -> Result<u64> {
+    let report: Value = serde_json::from_str(&process::output(&mut profile(&[]))?)?;
+    chosen(&report, &report["probes"])
+}
+
+fn lines(path: &Path) -> usize {
+    read(path).map_or(0, |text| text.lines().count())
+}
+
+/// Killed in the middle, a profile goes on where it was and finds the point; the clocks
+/// are given back.
+fn killed() -> Outcome {
+    let table = cpu_clocks()?;
+    let before = files();
+    let poker = Poker::start(&table)?;
+    let progress = PathBuf::from(format!("{TABLE}.progress"));
+    let mut child = profile(&["--out", TABLE]).spawn()?;
+    until("two points", MINUTE, || lines(&progress) >= 3)?;
+    child.kill()?;
+    child.wait()?;
+    ensure!(!Path::new(TABLE).exists(), "a table of half a profile");
+    let report: Value = serde_json::from_str(&process::output(&mut profile(&["--out", TABLE]))?)?;
+    ensure!(report["resumed"].as_u64() >= Some(2), "{report}");
+    ensure!(
+        chosen(&report, &report["probes"])? == poker.best(),
+        "{report}"
+    );
+    ensure!(!progress.exists(), "the progress is left");
+    ensure!(read(TABLE)?.contains("e4.cost-table/1"), "no table");
+    given_up()?;
+    ensure!(files() == before, "{before:?} became {:?}", files());
+    poker.end()
+}
+
+fn no_sensor() -> Outcome {
+    cpu_clocks()?;
+    let done = process::e4(&[&["profile"][..], &BUNDLE].concat()).output()?;
+    let words = String::from_utf8_lossy(&done.stderr).into_owned();
+    ensure!(done.status.code() == Some(2), "{}: {words}", done.status);
+    ensure!(words.contains("a profile needs a power sensor"), "{words}");
+    ensure!(done.stdout.is_empty(), "figures without a sensor");
+    Ok(())
+}
+
+/// A run in which the plan is found.
+fn run(frames: &str) -> Command {
+    let own = [
+        "run",
+        "--source",
+        "generator",
+        "--fps",
+        "10",
+        "--sample=false",
+        "--drop-policy",
+        "block",
+        "--dvfs",
+        "auto",
+        "--budget",
+        BUDGET,
+        "--deadline-ms",
+        DEADLINE_MS,
+        "--summary",
+        SUMMARY,
+        "--frames",
+        frames,
+    ];
+    process::e4(&[&own[..], &BUNDLE, &SENSOR].concat())
+}
+
+/// Every frame is a result; what exploring took.
+fn explored() -> Result<Value> {
+    let summary: Value = serde_json::from_str(&read(SUMMARY)?)?;
+    let frames = &summary["frames"];
+    println!("{} {}", frames, summary["dvfs"]["auto"]);
+    ensure!(
+        frames["captured"] == frames["results"],
+        "frames are lost: {frames}"
+    );
+    Ok(summary["dvfs"]["auto"].clone())
+}
+
+/// The state of the CPU's cooling device.
+fn cooling() -> Result<PathBuf> {
+    let is_cpu = |path: &PathBuf| {
+        let kind = read(path.join("type")).unwrap_or_default();
+        kind.starts_with("Processor") || kind.contains("cpufreq")
+    };
+    let all = std::fs::read_dir("/sys/class/thermal")?.flatten();
+    let mut all: Vec<PathBuf> = all.map(|entry| entry.path()).filter(is_cpu).collect();
+    all.sort();
+    all.into_iter()
+        .next()
+        .context("the CPU has no cooling device")
+}
+
+/// The point is found on live frames; then heat caps the clocks, and the plan is made
+/// anew within the cap.
+fn auto_capped() -> Outcome {
+    let table = cpu_clocks()?;
+    load_thermal()?;
+    let before = files();
+    let poker = Poker::start(&table)?;
+    let mut listener = Listener::start(&mut run("260"))?;
+    listener.wait_for("follows a plan", MINUTE)?;
+    let state = cooling()?.join("cur_state");
+    let mut took = Vec::new();
+    for (celsius, hot) in [(80, true), (40, false)] {
+        registers::set_temperature(celsius)?;
+        until("a change of the cap", MINUTE, || {
+            read(&state).is_ok_and(|state| (state != "0") == hot)
+        })?;
+        let since = Instant::now();
+        listener.wait_for("replanned", MINUTE)?;
+        took.push(since.elapsed());
+    }
+    listener.end()?;
+    took.sort_unstable();
+    println!("replanned after {took:.2?}");
+    ensure!(took[0] < Duration::from_secs(2), "{took:?}");
+    let auto = explored()?;
+    ensure!(chosen(&auto, &auto["probes"])? == poker.best(), "{auto}");
+    ensure!(auto["replanned"].as_u64() >= Some(2), "{auto}");
+    given_up()?;
+    until("full speed after cooling", MINUTE, || files() == before)?;
+    poker.end()
+}
+
+fn nine_of_ten(mut find: impl FnMut() -> Result<u64>) -> Outcome {
+    let table = cpu_clocks()?;
+    let poker = Poker::start(&table)?;
+    let mut right = 0;
+    for _ in 0..10 {
+        right += usize::from(find()? == poker.best());
+    }
+    println!("{right} of 10 right");
+    ensure!(right >= 9, "{right} of 10");
+    poker.end()
+}
+
+fn ten_profiles() -> Outcome {
+    nine_of_ten(measured)
+}
+
+fn ten_runs() -> Outcome {
+    nine_of_ten(|| {
+        process::output(&mut run("150"))?;
+        let auto = explored()?;
+        ensure!(auto["state"] == "following", "{auto}");
+        chosen(&auto, &auto["probes"])
+    })
+}
