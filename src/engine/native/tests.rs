@@ -5,6 +5,7 @@ mod differential;
 mod hostile;
 pub(in crate::engine::native) mod make;
 mod networks;
+mod quantised;
 
 use super::kernels::Kernels;
 use super::{Isa, Network, Refusal};

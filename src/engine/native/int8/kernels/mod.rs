@@ -8,8 +8,14 @@
 //!
 //! Non-guarantees: a sum beyond 31 bits wraps; the caller excludes it.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bytes;
+mod calls;
 mod depthwise;
+mod few;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod passes;
@@ -18,17 +24,17 @@ mod product;
 mod table;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 pub(super) use bytes::zipped;
+pub(super) use calls::{Bounds, Depthwise8, Product8, Scale8, Steps, Sum8, Window8};
+pub(super) use few::quantised;
 
 use super::super::kernels::{Isa, Misfit, Offsets, Runs};
 use bytes::Range8;
 use depthwise::RawDepthwise;
+use few::{export_few, import_few};
 use passes::{RawPlanes, RawPool, RawSum};
 use product::RawProduct;
-use std::ops::Range;
 use table::Table;
 
 /// An instruction set with a path of its own.
@@ -64,125 +70,6 @@ impl Isa8 {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine::native) struct Kernels8 {
     table: &'static Table,
-}
-
-/// Where results end up, in quantised values: what 0.0 is, least and largest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::native) struct Bounds {
-    /// What 0.0 is.
-    pub zero: u8,
-    /// Least result.
-    pub lo: u8,
-    /// Largest result.
-    pub hi: u8,
-}
-
-/// Pixels of some panels of a product.
-#[derive(Debug)]
-pub(in crate::engine::native) struct Product8<'a> {
-    /// Input map.
-    pub a: &'a [u8],
-    /// Where each pixel's input begins.
-    pub at: &'a Offsets,
-    /// A pixel's input: offsets in bytes, counts in quadruples of bytes.
-    pub runs: &'a Runs,
-    /// One past the last byte of a pixel's input.
-    pub reach: usize,
-    /// `[quadruples][nv][lanes][4]`.
-    pub weights: &'a [i8],
-    /// `[nv * lanes]`.
-    pub bias: &'a [i32],
-    /// `[nv * lanes]`.
-    pub scale: &'a [f32],
-    /// Vectors of output channels, at most [`Kernels8::MAX_NV`].
-    pub nv: usize,
-    /// Output map, from the panel's first channel on.
-    pub out: &'a mut [u8],
-    /// Where each pixel's output begins.
-    pub off: &'a Offsets,
-    /// Which pixels.
-    pub pixels: Range<usize>,
-    /// What results are.
-    pub bounds: Bounds,
-}
-
-/// A rectangle of pixels in a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::native) struct Steps {
-    /// Bytes between rows.
-    pub row: usize,
-    /// Bytes between pixels.
-    pub pixel: usize,
-}
-
-/// Rows of a depthwise convolution, one block of channels.
-#[derive(Debug)]
-pub(in crate::engine::native) struct Depthwise8<'a> {
-    /// Which of [`Kernels8::blocks`].
-    pub strip: usize,
-    /// The block, from the first tap of the first output pixel on.
-    pub src: &'a [u8],
-    /// Distances in `src`.
-    pub from: Steps,
-    /// Kernel height and width.
-    pub kernel: (usize, usize),
-    /// Vertical and horizontal stride.
-    pub stride: (usize, usize),
-    /// `[height / 4][width][4][lanes][4]`, zipped.
-    pub weights: &'a [i8],
-    /// `[4 lanes]`, zipped.
-    pub bias: &'a [i32],
-    /// `[4 lanes]`, zipped.
-    pub scale: &'a [f32],
-    /// The block, from the first output pixel on.
-    pub out: &'a mut [u8],
-    /// Distances in `out`.
-    pub to: Steps,
-    /// Output rows and pixels in each.
-    pub size: (usize, usize),
-    /// What results are.
-    pub bounds: Bounds,
-}
-
-/// Two operands of a sum.
-#[derive(Debug)]
-pub(in crate::engine::native) struct Sum8<'a> {
-    /// First operand.
-    pub a: &'a [u8],
-    /// Second operand.
-    pub b: &'a [u8],
-    /// Result; whole groups of [`Kernels8::group`].
-    pub out: &'a mut [u8],
-    /// What 0.0 is in the operands.
-    pub zero: (u8, u8),
-    /// What a step of the operands is in steps of the result.
-    pub scale: (f32, f32),
-    /// What results are.
-    pub bounds: Bounds,
-}
-
-/// A window of a map, [`Kernels8::group`] channels of it.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::engine::native) struct Window8<'a> {
-    /// The map from the window's first pixel and channel on.
-    pub src: &'a [u8],
-    /// Distances in it.
-    pub from: Steps,
-    /// Rows and columns.
-    pub size: (usize, usize),
-    /// What 0.0 is.
-    pub zero: u8,
-    /// The sum is multiplied by this.
-    pub scale: f32,
-}
-
-/// What a quantised map is in floats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::engine::native) struct Scale8 {
-    /// What 0.0 is.
-    pub zero: u8,
-    /// A step.
-    pub step: f32,
 }
 
 fn fits(kernel: &'static str, fits: bool) -> Result<(), Misfit> {
@@ -490,53 +377,4 @@ fn runs_end(runs: &Runs) -> usize {
         .iter()
         .map(|r| r.offset as usize + 4 * r.count as usize);
     ends.max().unwrap_or(0)
-}
-
-/// [`Kernels8::import`] for fewer pixels than a vector has lanes.
-fn import_few(
-    planes: &[f32],
-    channels: usize,
-    map: &mut [u8],
-    off: &Offsets,
-    (scale, flip): (Scale8, u8),
-) {
-    for (p, at) in off.as_slice().iter().enumerate() {
-        for c in 0..channels.div_ceil(4) * 4 {
-            let x = planes[c.min(channels - 1) * off.len() + p] / scale.step;
-            map[*at as usize + c] = quantised(x, scale.zero) ^ flip;
-        }
-    }
-}
-
-/// `scaled` rounded and moved to `zero`; NaN becomes the largest.
-pub(super) fn quantised(scaled: f32, zero: u8) -> u8 {
-    let scaled = if scaled < 4096.0 { scaled } else { 4096.0 };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "held within a byte"
-    )]
-    let value = (scaled.round_ties_even() + f32::from(zero)).clamp(0.0, 255.0) as u8;
-    value
-}
-
-/// [`Kernels8::export`] for fewer pixels than a vector has lanes.
-fn export_few(
-    map: &[u8],
-    off: &Offsets,
-    (scale, flip): (Scale8, u8),
-    channels: usize,
-    planes: &mut [f32],
-) {
-    for (p, at) in off.as_slice().iter().enumerate() {
-        for c in 0..channels {
-            let value = map[*at as usize + c] ^ flip;
-            planes[c * off.len() + p] = dequantised(value, scale);
-        }
-    }
-}
-
-/// What a quantised value stands for.
-pub(super) fn dequantised(value: u8, scale: Scale8) -> f32 {
-    f32::from(i16::from(value) - i16::from(scale.zero)) * scale.step
 }

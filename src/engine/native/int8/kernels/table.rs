@@ -177,7 +177,9 @@ macro_rules! table {
 }
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::{Avx256, Avx512Vnni, Evex, Vex, Wide};
+use super::avx2::{Avx256, Evex, Vex, Wide};
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512Vnni;
 
 strip!(
     #[cfg(target_arch = "x86_64")]
