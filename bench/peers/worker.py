@@ -91,6 +91,7 @@ class OpenVino:
         self.ov = openvino
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self.core = openvino.Core()
+        self.kept = []
         self.settings = {
             hint.inference_precision: openvino.Type.f32,
             hint.performance_mode: hint.PerformanceMode.LATENCY,
@@ -100,7 +101,7 @@ class OpenVino:
         }
 
     def chain(self, files, x):
-        requests, tensor = [], self.ov.Tensor(x, shared_memory=True)
+        requests, tensor = [], self.ov.Tensor(x)
         for file in files:
             model = self.core.compile_model(file, "CPU", self.settings)
             request = model.create_infer_request()
@@ -108,6 +109,7 @@ class OpenVino:
             names = [port.get_any_name() for port in model.outputs]
             made = {n: request.get_output_tensor(i) for i, n in enumerate(names)}
             requests.append(request)
+            self.kept.append((model, made, tensor))
             tensor = made.get("y", tensor)
         pooled = made.get("pooled", next(iter(made.values())))
 
