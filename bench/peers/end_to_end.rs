@@ -272,7 +272,7 @@ impl Peer<'_> {
         let input = &self.bundle.manifest().input;
         let asked = self.opencv.then(|| {
             self.worker.ask(&json!({
-                "video": self.lean, "file": clip, "size": [input.height, input.width],
+                "video": self.exact, "file": clip, "size": [input.height, input.width],
                 "mean": input.mean, "std": input.std,
             }))
         });
