@@ -90,7 +90,7 @@ fn expected(x: &[f32]) -> Vec<f32> {
 
 #[test]
 fn signed_and_unsigned_files_give_what_onnx_says() {
-    let x: Vec<f32> = (0..60_u8)
+    let x: Vec<f32> = (0..60_u16)
         .map(|i| f32::from(i * 37 % 61) * 0.23 - 7.0)
         .collect();
     for (signed, raw) in [(false, false), (true, false), (true, true)] {
