@@ -187,3 +187,43 @@ fn numbers_that_are_none_are_told_what_would_do() {
     }
     assert!(!dir.path().join("out").exists());
 }
+
+#[test]
+fn a_rate_may_be_a_fraction() {
+    for (rate, header) in [("29.97", "F2997:100 "), ("30000/1001", "F30000:1001 ")] {
+        let dir = tempfile::tempdir().unwrap();
+        let few = ["--seed", "3", "--count", "1", "--frames", "2"];
+        ok(dir.path(), &[&few[..], &["--fps", rate]].concat());
+        let bytes = fs::read(dir.path().join("clip_000000.y4m")).unwrap();
+        let line = String::from_utf8_lossy(&bytes[..60]).into_owned();
+        assert!(line.contains(header), "{line}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (code, words) = refusal(dir.path(), &["--seed", "3", "--count", "1", "--fps", "0"]);
+    assert_eq!(code, Some(2));
+    assert!(words.contains("--fps"), "{words}");
+}
+
+#[test]
+fn the_frames_of_a_stream_keep_the_classes_that_were_written_beside_it() {
+    use e4::source::clip::{ClipOptions, ClipSource};
+    use e4::source::{FrameSource, Next};
+    let dir = tempfile::tempdir().unwrap();
+    ok(
+        dir.path(),
+        &["--seed", "5", "--count", "1", "--stream-frames", "200"],
+    );
+    let table = fs::read_to_string(dir.path().join("clip_000000.frames.csv")).unwrap();
+    let rows = table.lines().skip(1);
+    let written: Vec<_> = rows.map(|row| row.split(',').nth(1).unwrap()).collect();
+    assert!(written.windows(2).any(|pair| pair[0] != pair[1]));
+    let mut clip = ClipSource::open(dir.path(), ClipOptions::default()).unwrap();
+    clip.start(3, &|| true).unwrap();
+    let names = clip.info().labels.clone();
+    let mut read = Vec::new();
+    while let Next::Frame(slot) = clip.next(u64::MAX).unwrap() {
+        read.push(names[usize::from(slot.meta.label.unwrap())].clone());
+        clip.release(slot);
+    }
+    assert_eq!(read, written);
+}

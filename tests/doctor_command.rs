@@ -126,3 +126,40 @@ fn a_right_that_is_taken_away_is_named_alone_and_a_run_ends_on_it() {
         assert_eq!(changed(&before, &after), fails(id));
     }
 }
+
+#[test]
+fn files_that_a_run_would_end_on_are_named_alone_with_a_command() {
+    let before = doctor(&["--json"], &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("none")).unwrap();
+    fs::write(at("text.mp4"), "these are words\n").unwrap();
+    fs::write(at("clip.mkv"), "no form that e4 reads by itself").unwrap();
+    let (none, text, other) = (at("none"), at("text.mp4"), at("clip.mkv"));
+    let (output, summary) = (at("no/such/lines.jsonl"), at("no/such/summary.json"));
+    let no_ffmpeg = ["--clip", &other, "--ffmpeg", "/no/such/ffmpeg"];
+    for (id, words, fix) in [
+        ("clip", &["--clip", &none][..], "ls -la "),
+        ("clip", &["--clip", &text], "file "),
+        ("clip", &no_ffmpeg, "sudo apt-get install ffmpeg"),
+        ("output", &["--output", &output], "mkdir -p "),
+        ("summary", &["--summary", &summary], "mkdir -p "),
+    ] {
+        let after = doctor(&[&["--json"], words].concat(), &[]);
+        assert_eq!(after.status.code(), Some(1), "{words:?}");
+        assert_eq!(changed(&before, &after), fails(id), "{words:?}");
+        let json: Value = serde_json::from_slice(&after.stdout).unwrap();
+        let rows = json["checks"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["id"] == id).unwrap();
+        assert!(row["fix"].as_str().unwrap().starts_with(fix), "{row}");
+    }
+    assert!(!dir.path().join("no").exists(), "nothing is made");
+}
+
+#[test]
+fn a_root_that_is_not_there_is_bad_input() {
+    let output = doctor(&["--sysfs-root", "/no/such/root"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("--sysfs-root"), "{stderr}");
+}

@@ -284,6 +284,36 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn frames_beyond_the_memory_of_the_machine_are_refused_before_they_are_there() {
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let kib = memory.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
+    let kib: u64 = kib
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    if kib > 16 << 20 {
+        println!("SKIP: this machine has memory for them");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("large.y4m");
+    // A hole: the file takes no room on the disk.
+    let file = std::fs::File::create(&clip).unwrap();
+    use std::io::Write;
+    (&file)
+        .write_all(b"YUV4MPEG2 W16384 H16384 F25:1 Cmono\nFRAME\n")
+        .unwrap();
+    file.set_len(300 << 20).unwrap();
+    let clip = clip.to_str().unwrap();
+    refused(&["--clip", clip, "--slots", "64"], "lower --slots");
+    let sides = ["--width", "16384", "--height", "16384", "--slots", "64"];
+    refused(&[&["--source", "generator"], &sides[..]].concat(), "memory");
+}
+
+#[test]
 fn a_missing_command_is_one_sentence_that_lists_them() {
     for (words, wanted) in [
         (&[][..], "one of run, clips, cameras, doctor, bundle, "),

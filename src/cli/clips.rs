@@ -2,6 +2,7 @@
 //! `labels.csv` beside them.
 
 use super::complain;
+use super::rate::FrameRate;
 use crate::source::generator::y4m::Y4mWriter;
 use crate::source::generator::{Action, Painter, Script, yuv};
 use crate::tensor::PixelFormat;
@@ -38,9 +39,9 @@ pub struct Clips {
     /// Frames of a clip.
     #[arg(long, value_name = "T", default_value_t = 20, value_parser = whole_from::<1>)]
     pub frames: u64,
-    /// Frames per second.
-    #[arg(long, value_name = "HZ", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub fps: u32,
+    /// Frames per second, as 10, 29.97 or 30000/1001.
+    #[arg(long, value_name = "HZ", default_value = "10")]
+    pub fps: FrameRate,
     /// Difficulty of every scene, 0 to 1; drawn at random when left out.
     #[arg(long, value_name = "D", value_parser = difficulty)]
     pub difficulty: Option<f32>,
@@ -182,9 +183,10 @@ impl<'a> Studio<'a> {
         };
         let start = (script.performance().action, script.scene().difficulty);
         let file = create(path)?;
-        let mut y4m = Y4mWriter::new(file, self.width, self.height, fps).map_err(at(path))?;
+        let mut y4m =
+            Y4mWriter::new(file, self.width, self.height, fps.ratio()).map_err(at(path))?;
         for frame in 0..frames {
-            let time_s = frame as f64 / f64::from(fps);
+            let time_s = fps.time_s(frame);
             let moment = script.advance(time_s);
             let rgb = self.painter.paint(&script, time_s, frame);
             let (width, height) = (self.width as usize, self.height as usize);

@@ -5,7 +5,7 @@
 
 use super::complain;
 use super::flags::{RunArgs, given, setting_flags};
-use crate::config::{ConfigError, Key};
+use crate::config::{ConfigError, Key, Place};
 use crate::doctor::{Host, Report, Subject, examine};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error};
@@ -51,6 +51,12 @@ impl Doctor {
     fn examine(&self) -> Result<Report, ConfigError> {
         let mut layers = self.run.layers()?;
         let config = layers.finish()?;
+        if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
+            return Err(ConfigError::Setting {
+                place: Place::Flag { flag: ROOT },
+                reason: format!("{} is no folder", root.display()),
+            });
+        }
         let host = self.root.as_ref().map_or_else(Host::this, Host::under);
         Ok(examine(&Subject::new(&config, &layers, host)?))
     }

@@ -3,6 +3,7 @@
 use crate::config::{Config, ConfigError, KEYS, Key, Layers};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error};
+use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ pub struct RunArgs {
     /// Print the configuration and end.
     pub print_config: bool,
     /// Flags that were given, with their text, in the table's order.
-    pub settings: Vec<(&'static Key, String)>,
+    pub settings: Vec<(&'static Key, OsString)>,
 }
 
 impl RunArgs {
@@ -126,15 +127,16 @@ pub(super) fn setting_flags(wanted: impl Fn(&Key) -> bool) -> impl Iterator<Item
 pub(super) fn given(
     matches: &ArgMatches,
     wanted: impl Fn(&Key) -> bool,
-) -> Vec<(&'static Key, String)> {
+) -> Vec<(&'static Key, OsString)> {
     let keys = KEYS.iter().filter(|key| wanted(key));
-    keys.filter_map(|key| Some((key, matches.get_one::<String>(key.name)?.clone())))
+    keys.filter_map(|key| Some((key, matches.get_one::<OsString>(key.name)?.clone())))
         .collect()
 }
 
 fn flag(key: &'static Key) -> Arg {
     let arg = Arg::new(key.name)
         .long(key.flag)
+        .value_parser(ValueParser::os_string())
         .help(key.doc)
         .help_heading(heading(key))
         .hide_short_help(!key.common);
@@ -231,6 +233,22 @@ mod tests {
         assert_eq!(live.source.kind, SourceKind::Generator);
         assert_eq!(live.source.generator.seed, 4);
         assert!(live.source.repeat);
+    }
+
+    #[test]
+    fn a_path_need_not_be_text_and_all_else_has_to() {
+        use std::os::unix::ffi::OsStringExt;
+        let word = || OsString::from_vec(vec![b'a', 0xFF, b'.', b'y']);
+        let parse = |flag: &str| {
+            let command = RunArgs::augment_args(Command::new("run").no_binary_name(true));
+            let words = [flag.into(), word()];
+            let matches = command.try_get_matches_from(words).unwrap();
+            RunArgs::from_arg_matches(&matches).unwrap().layers()
+        };
+        let config = parse("--clip").unwrap().finish().unwrap();
+        assert_eq!(config.source.path, Some(word().into()));
+        let error = parse("--exit-policy").unwrap_err().to_string();
+        assert!(error.contains("--exit-policy"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod flags;
 pub mod plan;
 pub mod profile;
+pub mod rate;
 pub mod restore;
 pub mod run;
 pub mod search;

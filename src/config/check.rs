@@ -186,19 +186,28 @@ fn with_flag(key: &str) -> String {
     }
 }
 
+/// A priority is one of the class that the stage runs in.
 fn priority(config: &Config, stage: Stage) -> Result<(), Problem> {
     let settings = config.stage.get(stage);
-    if settings.priority.is_none_or(|p| (1..=99).contains(&p)) {
+    let Some(priority) = settings.priority else {
         return Ok(());
-    }
-    let class = match settings.class.unwrap_or(config.rt.class) {
-        Class::Other => "fifo and rr know",
-        Class::Fifo => "fifo knows",
-        Class::Rr => "rr knows",
+    };
+    let keys = super::placement::keys_of(stage);
+    let known = (1..=99).contains(&priority);
+    let reason = match settings.class.unwrap_or(config.rt.class) {
+        Class::Fifo | Class::Rr if known => return Ok(()),
+        Class::Fifo => "fifo knows priorities from 1 to 99".into(),
+        Class::Rr => "rr knows priorities from 1 to 99".into(),
+        Class::Other if !known => "fifo and rr know priorities from 1 to 99".into(),
+        Class::Other => format!(
+            "has no effect in class other: set {} or {} to fifo or rr",
+            with_flag(keys.class),
+            with_flag("rt.class")
+        ),
     };
     Err(Problem {
-        key: super::placement::keys_of(stage).priority,
-        reason: format!("{class} priorities from 1 to 99"),
+        key: keys.priority,
+        reason,
     })
 }
 

@@ -6,6 +6,7 @@ use super::value::Value;
 use super::{Config, ConfigError, SourceKind, check};
 use crate::pipeline::Placement;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,10 @@ impl Layers {
     ///
     /// # Errors
     /// When the value does not fit.
-    pub fn flag(&mut self, key: &'static Key, text: &str) -> Result<(), ConfigError> {
-        self.set(key, &Value::Text(text), Place::Flag { flag: key.flag })
+    pub fn flag(&mut self, key: &'static Key, given: impl AsRef<OsStr>) -> Result<(), ConfigError> {
+        let given = given.as_ref();
+        let value = given.to_str().map_or(Value::Bytes(given), Value::Text);
+        self.set(key, &value, Place::Flag { flag: key.flag })
     }
 
     /// Checks the whole and hands it over.

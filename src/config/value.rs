@@ -1,6 +1,7 @@
 //! Values of settings: from a TOML item or a flag's text to a type, and back to
 //! the TOML literal that `--print-config` shows.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use toml::de::DeValue;
 pub enum Value<'a> {
     /// Text of a flag.
     Text(&'a str),
+    /// A flag's bytes that are no text, as the name of a file may be.
+    Bytes(&'a OsStr),
     /// Item of a TOML file.
     Item(&'a DeValue<'a>),
 }
@@ -21,7 +24,7 @@ impl<'a> Value<'a> {
         match *self {
             Self::Text(text) => Some(text),
             Self::Item(DeValue::String(text)) => Some(text),
-            Self::Item(_) => None,
+            Self::Bytes(_) | Self::Item(_) => None,
         }
     }
 
@@ -30,7 +33,7 @@ impl<'a> Value<'a> {
         let number = match *self {
             Self::Text(text) => text.parse().ok()?,
             Self::Item(DeValue::Integer(i)) => i128::from_str_radix(i.as_str(), i.radix()).ok()?,
-            Self::Item(_) => return None,
+            Self::Bytes(_) | Self::Item(_) => return None,
         };
         T::try_from(number).ok()
     }
@@ -41,7 +44,7 @@ impl<'a> Value<'a> {
             Self::Text(text) => text.parse().ok()?,
             Self::Item(DeValue::Float(f)) => f.as_str().parse().ok()?,
             Self::Item(DeValue::Integer(_)) => return self.integer::<i32>().map(f64::from),
-            Self::Item(_) => return None,
+            Self::Bytes(_) | Self::Item(_) => return None,
         };
         number.is_finite().then_some(number)
     }
@@ -50,6 +53,7 @@ impl<'a> Value<'a> {
     fn quoted(&self) -> String {
         match *self {
             Self::Text(text) => format!("\"{text}\""),
+            Self::Bytes(bytes) => format!("\"{}\"", bytes.to_string_lossy()),
             Self::Item(DeValue::String(text)) => format!("\"{text}\""),
             Self::Item(DeValue::Integer(number)) => number.to_string(),
             Self::Item(DeValue::Float(number)) => number.to_string(),
@@ -148,8 +152,9 @@ impl Setting for PathBuf {
         Some("PATH")
     }
     fn read(value: &Value<'_>) -> Result<Self, String> {
-        match value.text() {
-            Some(path) if !path.is_empty() => Ok(path.into()),
+        match (value.text(), value) {
+            (Some(path), _) if !path.is_empty() => Ok(path.into()),
+            (None, Value::Bytes(path)) => Ok(path.into()),
             _ => Err(value.is_not("a path")),
         }
     }

@@ -1,8 +1,8 @@
-//! The files that a run reads.
+//! The network that a run needs.
 
 use super::host::quoted;
 use super::{Check, State, Subject};
-use crate::config::{SourceKind, shipped};
+use crate::config::shipped;
 use crate::engine::bundle::Bundle;
 use crate::gates::Gates;
 use std::path::{Path, PathBuf};
@@ -41,38 +41,8 @@ pub(super) fn bundle(subject: &Subject<'_>) -> Check {
     Check::new(ID, WHY, State::Ok, found)
 }
 
-/// Whether the clip is there.
-pub(super) fn clip(subject: &Subject<'_>) -> Check {
-    const ID: &str = "clip";
-    const WHY: &str = "frames come from this file or folder";
-    const SHIPPED: &str = "engines/clips";
-    let source = &subject.config.source;
-    if source.kind != SourceKind::Clip {
-        return Check::new(ID, WHY, State::NotApplicable, "frames come from elsewhere");
-    }
-    let Some(path) = found(source.path.as_deref(), SHIPPED) else {
-        return Check::new(
-            ID,
-            WHY,
-            State::Fail,
-            format!("{SHIPPED} is not to be found"),
-        )
-        .fix("e4 run --clip PATH # the clip to use");
-    };
-    let read = match path.is_dir() {
-        true => std::fs::read_dir(&path).map(drop),
-        false => std::fs::File::open(&path).map(drop),
-    };
-    match read {
-        Ok(()) => Check::new(ID, WHY, State::Ok, path.display().to_string()),
-        Err(error) => {
-            let found = format!("{}: {error}", path.display());
-            Check::new(ID, WHY, State::Fail, found).fix(format!("ls -ld {}", quoted(&path)))
-        }
-    }
-}
-
-fn found(given: Option<&Path>, ships: &str) -> Option<PathBuf> {
+/// What is given, or what is shipped where that is to be found.
+pub(super) fn found(given: Option<&Path>, ships: &str) -> Option<PathBuf> {
     let given = given.map(Path::to_owned);
     given.or_else(|| shipped(Path::new(ships)))
 }

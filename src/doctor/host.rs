@@ -102,9 +102,7 @@ impl Host {
                 let edit = edit.replace("{}", argument);
                 format!("sudo sed -i '{edit}' {file}{after} && sudo reboot")
             }
-            None => format!(
-                "add {argument} to the kernel's command line in the boot loader, and reboot"
-            ),
+            None => format!("sudo grubby --update-kernel=ALL --args={argument} && sudo reboot"),
         }
     }
 }
@@ -152,7 +150,7 @@ mod tests {
         let host = Host::under(folder.path());
         assert!(
             host.kernel_argument("isolcpus=1")
-                .starts_with("add isolcpus=1 ")
+                .starts_with("sudo grubby --update-kernel=ALL --args=isolcpus=1 ")
         );
         fs::create_dir_all(folder.path().join("etc/default")).unwrap();
         fs::write(folder.path().join("etc/default/grub"), "").unwrap();

@@ -5,11 +5,13 @@
 //! another looks at, so that taking one privilege or node away changes one row.
 //! A check that fails is something that `e4 run` with the same configuration
 //! would end on; all else that could be better is a warning. Nothing is changed
-//! on the host, and no frame is taken from a camera.
+//! on the host, and no frame is taken from a camera. Of a clip the first frame is
+//! decoded, as the run would.
 //!
 //! Not guaranteed: that the host stays as it was found.
 //!
-//! Cost: some hundred small file reads, and one pass of SHA-256 over the bundle.
+//! Cost: some hundred small file reads, one pass of SHA-256 over the bundle and
+//! one frame of the clip in as many slots as the run has.
 //!
 //! To add a check, write a function from [`Subject`] to [`Check`] and put it into
 //! [`ROWS`].
@@ -30,6 +32,7 @@ mod camera;
 mod clocks;
 mod cores;
 mod engine;
+mod files;
 mod host;
 mod idle;
 mod kernel;
@@ -74,7 +77,9 @@ pub const ROWS: &[Row] = &[
     engine::tensorrt,
     engine::onnxruntime,
     bundle::bundle,
-    bundle::clip,
+    files::clip,
+    files::output,
+    files::summary,
 ];
 
 /// What is examined: a configuration on a host.

@@ -241,7 +241,10 @@ fn source(
     match settings.kind {
         SourceKind::Clip => {
             let path = or_shipped(settings.path.as_deref(), "engines/clips", "clip")?;
-            let clip = ClipSource::open(&path, clip_options(config, bundle, stop))?;
+            let clip = ClipSource::open(
+                &path,
+                clip_options(config, bundle.manifest().labels.clone(), stop),
+            )?;
             let notices = clip.warnings().to_vec();
             Ok((Box::new(clip), notices))
         }
@@ -290,7 +293,10 @@ fn camera_options(config: &Config) -> v4l2::CameraOptions {
     }
 }
 
-fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
+/// How clips are read under `config`; `labels` are the classes that the bundle
+/// knows.
+#[must_use]
+pub fn clip_options(config: &Config, labels: Vec<String>, stop: &Stop) -> ClipOptions {
     let settings = &config.source;
     let interval_ns = nanoseconds(1.0 / settings.raw_fps);
     let raw = settings
@@ -304,7 +310,7 @@ fn clip_options(config: &Config, bundle: &Bundle, stop: &Stop) -> ClipOptions {
             interval_ns,
         });
     ClipOptions {
-        labels: bundle.manifest().labels.clone(),
+        labels,
         passes: (!settings.repeat).then_some(1),
         realtime: settings.realtime(),
         raw,

@@ -68,7 +68,7 @@ pub use crate::stop::{self, Stop};
 
 pub use auto::FrameTap;
 pub use capture::Damage;
-pub use configured::{SetupError, bundle_path, engine, power_wish};
+pub use configured::{SetupError, bundle_path, clip_options, engine, power_wish};
 pub use dvfs::{Dvfs, DvfsTask};
 pub use dvfs_setup::DvfsError;
 pub use energy::RunEnergy;

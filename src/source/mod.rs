@@ -9,6 +9,7 @@ pub use reporter::Reporter;
 
 use crate::telemetry::counted;
 use crate::tensor::Slot;
+use crate::tensor::memory::TooLarge;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -122,6 +123,14 @@ pub enum SourceError {
         undecodable: u64,
         /// All of its frames.
         frames: u64,
+    },
+    /// Its frames do not fit the memory that is free.
+    #[error("{name}: {error}")]
+    Memory {
+        /// The source's name.
+        name: String,
+        /// What does not fit.
+        error: TooLarge,
     },
     /// A camera cannot be had.
     #[error("{name}: {reason}")]

@@ -5,6 +5,7 @@
 pub mod convert;
 pub mod frame;
 pub mod lent;
+pub mod memory;
 pub mod slots;
 
 pub use frame::{Colour, Frame, FrameMeta, Matrix, PixelFormat, Range, SurfaceSize, Transfer};

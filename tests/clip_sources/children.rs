@@ -271,3 +271,37 @@ fn a_folder_goes_on_after_a_child_that_fails() {
     let played = play_with(clips.path(), options).unwrap();
     assert_eq!((played.first.len(), played.damage.len()), (2, 1));
 }
+
+#[test]
+fn an_error_that_ffmpeg_went_on_after_is_damage_and_a_warning_is_not() {
+    let dir = Scratch::new();
+    let Some(script) = whole_stream(&dir) else {
+        return;
+    };
+    let clip = dir.file("clip.mp4", b"something");
+    for (words, damaged) in [
+        ("[h264 @ 0x5] [error] error while decoding MB 0 1", true),
+        ("[mov @ 0x5] [warning] an edit list is odd", false),
+    ] {
+        let options = stand_in(&dir, &format!("{script}; echo '{words}' >&2; exit 0"));
+        let played = play_with(&clip, options).unwrap();
+        assert_eq!(played.frames.len(), 10, "{words}");
+        assert_eq!(played.damage.len(), usize::from(damaged), "{words}");
+        for sentence in played.damage {
+            let expected = "clip.mp4: ffmpeg says: error while decoding MB 0 1 after 10 whole";
+            assert!(sentence.contains(expected), "{sentence}");
+        }
+    }
+}
+
+/// A script that passes a stream of ten frames on.
+fn whole_stream(dir: &Scratch) -> Option<String> {
+    if !have_ffmpeg() {
+        return None;
+    }
+    let nut = dir.path().join("whole.nut");
+    let source = "testsrc=size=64x64:rate=10:duration=1";
+    let codec = ["-c:v", "rawvideo", "-pix_fmt", "yuv420p"];
+    make(&[&["-f", "lavfi", "-i", source], &codec[..]].concat(), &nut);
+    Some(format!("cat '{}'", nut.display()))
+}

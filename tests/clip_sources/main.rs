@@ -4,6 +4,7 @@
 
 mod bytes;
 mod children;
+mod cut;
 mod ffmpeg;
 mod ffmpeg_tool;
 mod files;

@@ -4,25 +4,30 @@
 //! ones that a decoder holds back included (packets cut short are kept from
 //! it: with `-xerror` alone they would end ffmpeg on the spot); each frame
 //! carries the media time that the container gave it; a child that fails, is
-//! killed or falls silent is reported with its own last words. Not guaranteed:
-//! frames that a decoder held back when it met damage in the middle of the
-//! data. Costs: the decoder's, and one copy through a pipe.
+//! killed or falls silent is reported with its own last words; so is one that
+//! met an error and went on, and a file that ends before it says so, which ffmpeg
+//! may pass over without a word. A file of several recordings in a row plays
+//! through, each picture in the size of the first. Not guaranteed: frames that a
+//! decoder held back when it met damage in the middle of the data. Costs: the
+//! decoder's, and one copy through a pipe; where times start anew midway, the
+//! frames up to there are decoded twice.
 //!
 //! The child may read no other file or address that the clip names: its
 //! protocols are restricted to the file itself.
 
 use super::ClipOptions;
-use super::child::{self, Child, Outcome};
+use super::child::{self, Child};
 use super::input::Input;
 use super::nut::Nut;
 use super::reader::{ClipReader, Fault, NO_DATA, Step};
+use super::words::{SAYS, complaint, ended_on_a_seam, keep, keep_but_seams};
+use super::{extent, formats};
 use crate::stop::Stop;
 use crate::tensor::Frame;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -35,24 +40,18 @@ const DIALECTS: [[&str; 4]; 2] = [
     ["-fps_mode", "passthrough", "-enc_time_base", "demux"],
 ];
 
+/// Keeps packets that were cut short from the decoder. At a seam the last packet
+/// counts as one without being one.
+const WHOLE_PACKETS: [&str; 2] = ["-fflags", "+discardcorrupt"];
+
 /// The dialect that was understood last.
 static SPOKEN: OnceLock<usize> = OnceLock::new();
 
 /// Words of a version that does not understand a dialect.
 const NOT_UNDERSTOOD: [&str; 2] = ["Option not found", "time base"];
 
-/// Words for a file without a picture; what follows them is about our command
-/// line, which is not the user's.
-const NO_VIDEO: &str = "matches no streams";
-
-/// How a reason begins that is made of the child's own words.
-const SAYS: &str = "ffmpeg says: ";
-
 /// Longest wait for a child that has closed its pipe to be gone.
 const ENDING: Duration = Duration::from_secs(2);
-
-/// Words of a successful run that mean that the file broke off.
-const CUT_SHORT: [&str; 4] = ["partial file", "prematurely", "corrupt", "truncat"];
 
 /// Words for data in which ffmpeg finds no container.
 const NO_CONTAINER: &str = "Invalid data found";
@@ -65,6 +64,7 @@ const RAW_ENDINGS: [&str; 10] = [
 /// A clip being decoded by a child.
 #[derive(Debug)]
 pub(super) struct Ffmpeg {
+    path: PathBuf,
     program: PathBuf,
     patience_ns: u64,
     stop: Stop,
@@ -73,12 +73,26 @@ pub(super) struct Ffmpeg {
     nut: Nut,
     child: Child,
     frames: u64,
+    /// Frames that a child before delivered, and this one delivers again.
+    repeated: u64,
     /// Index into [`DIALECTS`], and whether the other failed before.
     dialect: usize,
     switched: bool,
     /// What the strict child stumbled over, before the one that runs now and
     /// goes on after damage.
     complaint: Option<String>,
+    seam: Seam,
+}
+
+/// Whether there are several recordings in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seam {
+    /// None was met.
+    Unknown,
+    /// The strict child ended on one.
+    Met,
+    /// The child that runs now passes over them.
+    Passed,
 }
 
 impl Ffmpeg {
@@ -90,6 +104,7 @@ impl Ffmpeg {
         let speech = Speech {
             dialect,
             strict: true,
+            seams: false,
         };
         let (nut, child) = start(
             &options.ffmpeg,
@@ -100,6 +115,7 @@ impl Ffmpeg {
         )
         .map_err(|fault| perhaps_raw(fault, &name))?;
         Ok(Self {
+            path: path.to_owned(),
             program: options.ffmpeg.clone(),
             patience_ns: options.patience_ns,
             stop: options.stop.clone(),
@@ -107,15 +123,17 @@ impl Ffmpeg {
             nut,
             child,
             frames: 0,
+            repeated: 0,
             dialect,
             switched: false,
             complaint: None,
+            seam: Seam::Unknown,
         })
     }
 
     /// What was wrong, by the child's end and words, when the stream came to
     /// its end, or to `fault`; `None` when nothing was.
-    fn verdict(&self, fault: Option<Fault>) -> Option<Fault> {
+    fn verdict(&mut self, fault: Option<Fault>) -> Option<Fault> {
         if matches!(&fault, Some(Fault::Broken(reason)) if reason == NO_DATA) {
             self.child.kill();
             let seconds = Duration::from_nanos(self.patience_ns).as_secs_f64();
@@ -129,27 +147,45 @@ impl Ffmpeg {
             return fault
                 .or_else(|| Some(Fault::Broken("ffmpeg did not end and was stopped".into())));
         };
+        if self.seam == Seam::Unknown && ended_on_a_seam(&outcome) {
+            self.seam = Seam::Met;
+        }
         let complaint = complaint(&outcome, &self.name.to_string_lossy());
         complaint.map(Fault::Broken).or(fault)
     }
 
-    /// The fault; of a clip that gave no frame, with what else it may be.
-    fn without_a_frame(&self, fault: Fault) -> Fault {
+    /// The fault, with what else is known: of a clip that gave no frame what it
+    /// may be, of another how much of the file is missing.
+    fn explained(&self, fault: Fault) -> Fault {
+        let of_ffmpeg = matches!(&fault, Fault::Broken(reason) if reason.starts_with(SAYS));
         match self.frames {
             0 => perhaps_raw(fault, &self.name),
+            _ if of_ffmpeg => self.cut().unwrap_or(fault),
             _ => fault,
+        }
+    }
+
+    /// What to say of a file that ends before it says so.
+    fn cut(&self) -> Option<Fault> {
+        match extent::early_end(&self.path) {
+            Ok(reason) => reason.map(Fault::Broken),
+            Err(error) => Some(Fault::Io(error)),
         }
     }
 
     /// Starts another child when one that gave nothing may do better: in the
     /// other dialect, or without ending at the first damage, as at the start of
-    /// a recording that was joined midway.
+    /// a recording that was joined midway; or when one ended where times start
+    /// anew.
     fn retry(&mut self, fault: Fault) -> Result<(), Fault> {
         let Fault::Broken(reason) = &fault else {
             return Err(fault);
         };
         let foreign = NOT_UNDERSTOOD.iter().any(|words| reason.contains(words));
-        if self.frames > 0 {
+        if self.seam == Seam::Met {
+            self.seam = Seam::Passed;
+            self.repeated = self.frames;
+        } else if self.frames > 0 {
             return Err(fault);
         } else if foreign && !self.switched {
             (self.switched, self.dialect) = (true, 1 - self.dialect);
@@ -158,10 +194,11 @@ impl Ffmpeg {
         } else {
             return Err(fault);
         }
-        let strict = self.complaint.is_none();
+        let seams = self.seam == Seam::Passed;
         let speech = Speech {
             dialect: self.dialect,
-            strict,
+            strict: self.complaint.is_none() && !seams,
+            seams,
         };
         (self.nut, self.child) = start(
             &self.program,
@@ -181,6 +218,8 @@ struct Speech {
     dialect: usize,
     /// It is to end at the first damage.
     strict: bool,
+    /// There are several recordings in the file.
+    seams: bool,
 }
 
 fn start(
@@ -200,7 +239,12 @@ fn start(
             "level+warning",
         ])
         .args(speech.strict.then_some("-xerror"))
-        .args(["-fflags", "+discardcorrupt"])
+        .args(if speech.seams {
+            &[][..]
+        } else {
+            &WHOLE_PACKETS
+        })
+        .args(["-format_whitelist", formats::ALLOWED])
         .args(["-protocol_whitelist", "file,pipe", "-i"])
         .arg(name)
         .args(["-map", "0:V:0"])
@@ -208,6 +252,7 @@ fn start(
         .args([
             "-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-f", "nut", "pipe:1",
         ]);
+    let keep = if speech.seams { keep_but_seams } else { keep };
     let (child, stdout) = child::spawn(command, keep).map_err(|e| no_child(&e, program))?;
     let stdout = File::from(OwnedFd::from(stdout));
     let input = Input::new(stdout, patience_ns, Vec::new())?.ended_by(stop);
@@ -240,60 +285,6 @@ fn no_child(error: &io::Error, program: &Path) -> Fault {
     })
 }
 
-/// Keeps, of the child's words: first the last error, then the first hint that
-/// the data broke off.
-fn keep(kept: &mut Vec<String>, line: &str) {
-    if line.is_empty() || kept.first().is_some_and(|last| last.contains(NO_VIDEO)) {
-        return;
-    }
-    kept.resize(2, String::new());
-    if !line.contains("[warning]") {
-        line.clone_into(&mut kept[0]);
-    }
-    let lower = line.to_ascii_lowercase();
-    if kept[1].is_empty() && CUT_SHORT.iter().any(|hint| lower.contains(hint)) {
-        line.clone_into(&mut kept[1]);
-    }
-}
-
-/// The line without ffmpeg's bracketed prefixes and without the file's name,
-/// which our own sentence begins with.
-fn plain<'a>(line: &'a str, name: &str) -> &'a str {
-    let mut rest = line.trim_start();
-    while let Some((_, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
-        rest = after.trim_start();
-    }
-    let bare = name.strip_prefix("file:").unwrap_or(name);
-    let unnamed = rest.strip_prefix(name).or_else(|| rest.strip_prefix(bare));
-    let rest = unnamed.and_then(|r| r.strip_prefix(": ")).unwrap_or(rest);
-    rest.trim_end_matches('.')
-}
-
-/// What the ended child has to complain about, if anything.
-fn complaint(outcome: &Outcome, name: &str) -> Option<String> {
-    let status = match &outcome.status {
-        Ok(status) => status,
-        Err(error) => return Some(format!("the end of ffmpeg is unknown: {error}")),
-    };
-    let word = |at: usize| outcome.words.get(at).filter(|w| !w.is_empty());
-    if let Some(signal) = status.signal() {
-        return Some(format!("ffmpeg was killed by signal {signal}"));
-    }
-    let words = if status.success() {
-        word(1)
-    } else {
-        // What broke off comes before what ffmpeg made of it.
-        let no_video = word(0).filter(|line| line.contains(NO_VIDEO));
-        no_video.or_else(|| word(1)).or_else(|| word(0))
-    };
-    match words {
-        Some(line) if line.contains(NO_VIDEO) => Some("there is no video in it".into()),
-        Some(line) => Some(format!("{SAYS}{}", plain(line, name))),
-        None if status.success() => None,
-        None => Some(format!("ffmpeg failed without a word ({status})")),
-    }
-}
-
 impl ClipReader for Ffmpeg {
     fn frame_interval_ns(&self) -> Option<u64> {
         self.nut.frame_interval_ns()
@@ -305,6 +296,10 @@ impl ClipReader for Ffmpeg {
                 Ok(Step::End) => self.verdict(None),
                 Err(fault) if self.stop.is_raised() => return Err(fault),
                 Err(fault) => self.verdict(Some(fault)),
+                Ok(Step::Frame) if self.repeated > 0 => {
+                    self.repeated -= 1;
+                    continue;
+                }
                 Ok(Step::Frame) => {
                     // Another program may speak another; then it is tried second.
                     SPOKEN.get_or_init(|| self.dialect);
@@ -314,60 +309,18 @@ impl ClipReader for Ffmpeg {
                 step => return step,
             };
             match (fault, self.complaint.take()) {
-                (None, None) => return Ok(Step::End),
-                (_, Some(earlier)) => return Err(self.without_a_frame(Fault::Broken(earlier))),
-                (Some(fault), None) => self.retry(fault).map_err(|f| self.without_a_frame(f))?,
+                (None, None) => return self.cut().map_or(Ok(Step::End), Err),
+                (_, Some(earlier)) => return Err(self.explained(Fault::Broken(earlier))),
+                (Some(fault), None) => {
+                    if let Err(fault) = self.retry(fault) {
+                        return Err(self.explained(fault));
+                    }
+                }
             }
         }
     }
 
     fn frame_bytes(&self) -> usize {
         self.nut.frame_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_ffmpeg_are_cut_to_what_the_sentence_needs() {
-        let name = "file:/tmp/a.mp4";
-        for (line, expected) in [
-            (
-                "[error] file:/tmp/a.mp4: Invalid data found",
-                "Invalid data found",
-            ),
-            (
-                "[mov @ 0x55] [error] moov atom not found",
-                "moov atom not found",
-            ),
-            ("[fatal] /tmp/a.mp4: Invalid", "Invalid"),
-            ("plain", "plain"),
-            (
-                "Packet corrupt, dropping it.",
-                "Packet corrupt, dropping it",
-            ),
-            ("[unclosed", "[unclosed"),
-        ] {
-            assert_eq!(plain(line, name), expected);
-        }
-    }
-
-    #[test]
-    fn warnings_are_no_errors_unless_they_tell_of_a_cut() {
-        let mut kept = Vec::new();
-        keep(&mut kept, "[warning] deprecated pixel format");
-        assert_eq!(kept, ["", ""]);
-        keep(&mut kept, "[avi] [warning] Packet corrupt (stream = 0)");
-        keep(&mut kept, "[error] last words");
-        keep(&mut kept, "");
-        assert_eq!(
-            kept,
-            [
-                "[error] last words",
-                "[avi] [warning] Packet corrupt (stream = 0)"
-            ]
-        );
     }
 }

@@ -8,6 +8,7 @@
 //! Hidden files and folders are passed over without a word, everything else that
 //! is passed over and might have been meant is said.
 
+use super::companions::is_companion;
 use super::labels;
 use crate::source::SourceError;
 use std::borrow::Cow;
@@ -15,16 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Endings of files that lie beside clips and are none; the forge's.
-const COMPANIONS: [&str; 49] = [
-    "aac", "bmp", "bz2", "csv", "db", "doc", "docx", "flac", "gif", "gz", "htm", "html", "ini",
-    "jpeg", "jpg", "json", "jsonl", "log", "m4a", "md", "mp3", "npy", "npz", "ogg", "opus", "pdf",
-    "png", "py", "pt", "rtf", "sh", "srt", "svg", "tar", "tif", "tiff", "toml", "tsv", "txt",
-    "vtt", "wav", "webp", "xlsx", "xml", "yaml", "yml", "zip", "rar", "7z",
-];
-/// Names, without ending, of files that lie beside clips.
-const NOTES: [&str; 5] = ["readme", "license", "licence", "sha256sums", "md5sums"];
 
 /// Names of standard input.
 const STANDARD_INPUT: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
@@ -53,6 +44,18 @@ pub(super) fn standard_input(path: &Path) -> Cow<'_, Path> {
 pub(super) struct Clip {
     pub(super) path: PathBuf,
     pub(super) label: Option<u16>,
+    /// Labels of its frames, where a table gives each its own.
+    pub(super) frames: Option<Vec<Option<u16>>>,
+}
+
+impl Clip {
+    /// Label of its frame `number`.
+    pub(super) fn label_of(&self, number: u64) -> Option<u16> {
+        match &self.frames {
+            Some(frames) => *frames.get(usize::try_from(number).ok()?)?,
+            None => self.label,
+        }
+    }
 }
 
 /// The clips of a path.
@@ -92,7 +95,7 @@ pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceErr
         source,
     };
     if !fs::metadata(path).map_err(io)?.is_dir() {
-        return Ok(single(path, classes));
+        return with_frames(single(path, classes), classes);
     }
     let contents = contents(path).map_err(io)?;
     if contents.clips.is_empty() {
@@ -115,6 +118,30 @@ pub(super) fn list(path: &Path, classes: &[String]) -> Result<Listing, SourceErr
     let mut listing = join(labelled, classes, &from);
     listing.warnings.extend(strange);
     listing.warnings.extend(passed_over);
+    with_frames(listing, classes)
+}
+
+/// Gives each clip the labels of its frames, where a table beside it has them.
+fn with_frames(mut listing: Listing, classes: &[String]) -> Result<Listing, SourceError> {
+    for clip in &mut listing.clips {
+        let Some(named) = labels::of_frames(&clip.path)? else {
+            continue;
+        };
+        if listing.labels.is_empty() {
+            listing.labels = classes.to_vec();
+        }
+        let labels = &mut listing.labels;
+        let mut index = |class: String| {
+            let known = labels.iter().position(|label| *label == class);
+            let at = known.or_else(|| {
+                // Only where the model does not say what there is.
+                classes.is_empty().then(|| labels.push(class))?;
+                labels.len().checked_sub(1)
+            });
+            at.and_then(|at| u16::try_from(at).ok())
+        };
+        clip.frames = Some(named.into_iter().map(&mut index).collect());
+    }
     Ok(listing)
 }
 
@@ -125,7 +152,10 @@ pub(super) fn files(path: &Path) -> Vec<PathBuf> {
     let Ok(contents) = contents(path) else {
         return vec![path.to_path_buf()];
     };
-    let clips = contents.clips.into_iter().map(|clip| clip.path);
+    let clips = contents.clips.into_iter().flat_map(|clip| {
+        let table = Some(labels::table_of_frames(&clip.path)).filter(|table| table.is_file());
+        [clip.path].into_iter().chain(table)
+    });
     clips.chain([path.join("labels.csv")]).collect()
 }
 
@@ -282,16 +312,6 @@ fn scan(path: &Path, others: &mut Vec<PathBuf>) -> std::io::Result<Level> {
     Ok(Level { files, folders })
 }
 
-fn is_companion(path: &Path) -> bool {
-    let lower = |part: Option<&std::ffi::OsStr>| {
-        part.map(|p| p.to_string_lossy().to_lowercase())
-            .unwrap_or_default()
-    };
-    lower(path.file_name()).starts_with('.')
-        || COMPANIONS.contains(&lower(path.extension()).as_str())
-        || NOTES.contains(&lower(path.file_stem()).as_str())
-}
-
 /// Gives each clip the label of its class; `from` is what told the classes.
 fn join(clips: Vec<(PathBuf, Option<String>)>, classes: &[String], from: &Path) -> Listing {
     let mut labels = classes.to_vec();
@@ -317,6 +337,7 @@ fn join(clips: Vec<(PathBuf, Option<String>)>, classes: &[String], from: &Path) 
             Clip {
                 path,
                 label: index.and_then(|i| u16::try_from(i).ok()),
+                frames: None,
             }
         })
         .collect();

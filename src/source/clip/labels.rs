@@ -1,4 +1,6 @@
-//! `labels.csv`: the class of each clip.
+//! `labels.csv`: the class of each clip; and the table beside a clip, with the
+//! ending `frames.csv` in place of the clip's, that gives each frame its own
+//! (columns `frame`, counted from 0, and `class`).
 //!
 //! Comma-separated values with a header that has the columns `file` and
 //! `class`, in any order, among any others (`e4 clips` adds `difficulty`);
@@ -7,58 +9,112 @@
 use crate::source::SourceError;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads the table: class by file name.
 ///
 /// # Errors
 /// One sentence that names the file and the line.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, SourceError> {
+    parse(&text_of(path)?).map_err(|reason| SourceError::Undecodable {
+        path: path.into(),
+        reason,
+    })
+}
+
+/// The text of a table without a byte order mark.
+fn text_of(path: &Path) -> Result<String, SourceError> {
     let bytes = fs::read(path).map_err(|source| SourceError::Io {
         path: path.into(),
         source,
     })?;
-    let broken = |reason| SourceError::Undecodable {
+    let text = String::from_utf8(bytes).map_err(|_| SourceError::Undecodable {
         path: path.into(),
-        reason,
-    };
-    let text = String::from_utf8(bytes).map_err(|_| broken("is not UTF-8 text".into()))?;
-    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(broken)
+        reason: "is not UTF-8 text".into(),
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(bare) => bare.to_owned(),
+        None => text,
+    })
+}
+
+/// The table beside `clip` that gives a class to each of its frames.
+pub(super) fn table_of_frames(clip: &Path) -> PathBuf {
+    clip.with_extension("frames.csv")
+}
+
+/// The class of each frame of `clip`, by its number; `None` where there is no
+/// table beside it.
+///
+/// # Errors
+/// One sentence that names the table and the line.
+pub(super) fn of_frames(clip: &Path) -> Result<Option<Vec<String>>, SourceError> {
+    let path = table_of_frames(clip);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let rows = parse_frames(&text_of(&path)?);
+    rows.map(Some)
+        .map_err(|reason| SourceError::Undecodable { path, reason })
+}
+
+fn parse_frames(text: &str) -> Result<Vec<String>, String> {
+    let mut classes = Vec::new();
+    for row in pairs(text, "frame", "frame,class,cut,change")? {
+        let (line, frame, class) = row?;
+        if frame.parse() != Ok(classes.len()) {
+            let due = classes.len();
+            return Err(format!("line {line} has frame {frame} where {due} is due"));
+        }
+        classes.push(class);
+    }
+    Ok(classes)
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut rows = records(text).into_iter();
-    let header = rows.next().transpose()?;
-    let (line, names) = header.ok_or("is empty; its first line should be file,class,difficulty")?;
-    let column = |name: &str| {
-        let found = names
-            .iter()
-            .position(|n| n.trim().eq_ignore_ascii_case(name));
-        found.ok_or_else(|| {
-            format!(
-                "line {line} is no header with a column {name}; it should be file,class,difficulty"
-            )
-        })
-    };
-    let (file, class) = (column("file")?, column("class")?);
     let mut classes = BTreeMap::new();
-    for row in rows {
-        let (line, fields) = row?;
-        let (Some(file), Some(class)) = (fields.get(file), fields.get(class)) else {
-            let (has, needs) = (fields.len(), names.len());
-            return Err(format!("line {line} has {has} of {needs} fields"));
-        };
-        let (file, class) = (file.trim(), class.trim());
-        if file.is_empty() || class.is_empty() {
-            return Err(format!("line {line} has an empty file or class"));
-        }
-        let file = file.strip_prefix("./").unwrap_or(file);
-        let before = classes.insert(file.to_string(), class.to_string());
+    for row in pairs(text, "file", "file,class,difficulty")? {
+        let (line, file, class) = row?;
+        let file = file.strip_prefix("./").unwrap_or(&file);
+        let before = classes.insert(file.to_owned(), class.clone());
         if before.is_some_and(|before| before != class) {
             return Err(format!("line {line} gives {file} a second class"));
         }
     }
     Ok(classes)
+}
+
+/// Line, key and class of a row.
+type Pair = Result<(usize, String, String), String>;
+
+/// Each row's `key` and class; `header` is how the first line should read.
+fn pairs(text: &str, key: &str, header: &str) -> Result<Vec<Pair>, String> {
+    let mut rows = records(text).into_iter();
+    let first = rows.next().transpose()?;
+    let (line, names) =
+        first.ok_or_else(|| format!("is empty; its first line should be {header}"))?;
+    let column = |name: &str| {
+        let found = names
+            .iter()
+            .position(|n| n.trim().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            format!("line {line} is no header with a column {name}; it should be {header}")
+        })
+    };
+    let (at, class) = (column(key)?, column("class")?);
+    let pair = |row: Result<Record, String>| {
+        let (line, fields) = row?;
+        let (Some(found), Some(class)) = (fields.get(at), fields.get(class)) else {
+            let (has, needs) = (fields.len(), names.len());
+            return Err(format!("line {line} has {has} of {needs} fields"));
+        };
+        let (found, class) = (found.trim(), class.trim());
+        if found.is_empty() || class.is_empty() {
+            return Err(format!("line {line} has an empty {key} or class"));
+        }
+        Ok((line, found.to_owned(), class.to_owned()))
+    };
+    Ok(rows.map(pair).collect())
 }
 
 type Record = (usize, Vec<String>);
@@ -138,6 +194,15 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn frames_have_classes_in_their_order_or_the_table_is_refused() {
+        let text = "frame,class,cut,change\n0,walk,1,1\n1,run,0,1\n";
+        assert_eq!(parse_frames(text).unwrap(), ["walk", "run"]);
+        let error = parse_frames("frame,class\n0,walk\n2,run\n").unwrap_err();
+        assert_eq!(error, "line 3 has frame 2 where 1 is due");
+        assert!(parse_frames("file,class\n").is_err());
     }
 
     #[test]

@@ -29,8 +29,11 @@
 
 mod avi;
 mod child;
+mod companions;
+mod extent;
 mod ffmpeg;
 mod folder;
+mod formats;
 mod input;
 pub(super) mod jpeg;
 mod labels;
@@ -38,6 +41,7 @@ mod nut;
 mod raw;
 mod reader;
 mod run;
+mod words;
 mod y4m;
 
 pub use raw::RawLayout;

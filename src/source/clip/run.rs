@@ -6,6 +6,7 @@ use super::reader::{CUT, ClipReader, Fault, Reader, Step};
 use crate::monotonic::{now_ns, sleep_until};
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
 use crate::telemetry::DropReason;
+use crate::tensor::memory::{self, TooLarge};
 use crate::tensor::{Slot, SlotPool};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct ClipSource {
     free: Vec<Slot>,
     /// The slot being filled.
     filling: Option<Slot>,
+    /// Bytes of the largest frame that all slots are known to have room for.
+    largest: usize,
     /// A filled slot that waits for its time.
     ready: Option<Slot>,
     /// What came before the first frame.
@@ -106,6 +109,7 @@ impl ClipSource {
             pool: None,
             free: Vec::new(),
             filling: None,
+            largest: 0,
             ready: None,
             early: VecDeque::new(),
             place: Place::default(),
@@ -140,10 +144,17 @@ impl ClipSource {
                 return Event::Starved;
             };
             let step = reader.next_frame(&mut slot, deadline_ns);
-            if matches!(step, Ok(Step::Frame)) {
-                self.stamp(&mut slot);
-                return Event::Ready(slot);
-            }
+            let step = match (step, self.fits(slot.data.len())) {
+                (Ok(Step::Frame), Ok(())) => {
+                    self.stamp(&mut slot);
+                    return Event::Ready(slot);
+                }
+                (Ok(Step::Frame), Err(error)) => {
+                    slot.data = Vec::new();
+                    Err(Fault::Broken(error.to_string()))
+                }
+                (step, _) => step,
+            };
             self.filling = Some(slot);
             let fault = match step {
                 Ok(Step::Pending) => return Event::Pending,
@@ -161,6 +172,21 @@ impl ClipSource {
                 return Event::Damaged(error);
             }
         }
+    }
+
+    /// Whether every slot could hold a frame of `len` bytes; asked once for each
+    /// size larger than all before.
+    fn fits(&mut self, len: usize) -> Result<(), TooLarge> {
+        if len > self.largest {
+            let slots = self.pool.as_ref().map_or(1, SlotPool::capacity);
+            // What the smaller ones hold is free for the larger.
+            memory::fits(slots, len - self.largest, 0).map_err(|refused| TooLarge {
+                bytes_each: len,
+                ..refused
+            })?;
+            self.largest = len;
+        }
+        Ok(())
     }
 
     /// Opens the next clip; `None` after the last, `Err(None)` for damage that
@@ -277,7 +303,8 @@ impl ClipSource {
         meta.sequence = place.sequence;
         place.sequence += 1;
         meta.clip = place.files.wrapping_sub(1);
-        meta.label = self.clips[place.upcoming - 1].label;
+        let number = place.clip_frames + place.clip_undecodable;
+        meta.label = self.clips[place.upcoming - 1].label_of(number);
         if place.clip_frames == 0 {
             let reader = self.reader.as_ref();
             self.info.frame_interval_ns = reader.and_then(ClipReader::frame_interval_ns);
@@ -341,7 +368,13 @@ impl FrameSource for ClipSource {
             }
             largest = largest.max(Reader::peek(&clip.path, &self.options));
         }
-        let (pool, free) = SlotPool::new(slots.max(1), largest.min(MAX_AHEAD));
+        let ahead = largest.min(MAX_AHEAD);
+        memory::fits(slots, largest, 0).map_err(|error| SourceError::Memory {
+            name: self.info.name.clone(),
+            error,
+        })?;
+        self.largest = ahead;
+        let (pool, free) = SlotPool::new(slots.max(1), ahead);
         (self.pool, self.free) = (Some(pool), free);
         let first = loop {
             if !wanted() {

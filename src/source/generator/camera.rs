@@ -16,9 +16,9 @@
 //! frames are drawn beforehand ([`CameraOptions::prerender`]). No allocation
 //! after [`start`](FrameSource::start).
 
-use super::rolling::{Film, Rolling};
+use super::rolling::{Film, Rolling, working_bytes};
 use crate::source::{FrameSource, Next, SourceError, SourceInfo};
-use crate::tensor::{PixelFormat, Slot, SlotPool};
+use crate::tensor::{PixelFormat, Slot, SlotPool, memory};
 use std::collections::BTreeMap;
 
 /// What the camera shows and how.
@@ -112,6 +112,12 @@ impl FrameSource for Generator {
     }
 
     fn start(&mut self, slots: usize, _wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+        memory::fits(slots, self.film.frame_len(), working_bytes(&self.options)).map_err(
+            |error| SourceError::Memory {
+                name: self.info.name.clone(),
+                error,
+            },
+        )?;
         self.film.prepare();
         let (_, free) = SlotPool::new(slots, self.film.frame_len());
         self.rolling = Some(Rolling::new(free, self.options.live));
@@ -166,9 +172,13 @@ fn check(options: &CameraOptions) -> Result<(), CameraError> {
             "so few frames that they fit 1 GiB",
         ),
     ];
+    let no_memory = || CameraError {
+        setting: "width",
+        range: "so few pixels that the painter fits the free memory",
+    };
     match rules.into_iter().find(|(good, ..)| !good) {
         Some((_, setting, range)) => Err(CameraError { setting, range }),
-        None => Ok(()),
+        None => memory::fits(0, 0, working_bytes(options)).map_err(|_| no_memory()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::yuv::convert;
 use super::{Painter, Script};
 use crate::monotonic::{now_ns, sleep_until};
 use crate::source::Next;
-use crate::tensor::{Colour, Frame, FrameMeta, Slot};
+use crate::tensor::{Colour, Frame, FrameMeta, PixelFormat, Slot};
 use std::collections::BTreeMap;
 
 /// Draws a live frame this much earlier than it took lately, in nanoseconds.
@@ -104,6 +104,24 @@ impl Film {
             ..FrameMeta::default()
         };
     }
+}
+
+/// Bytes that a film takes beside the slots: pictures being drawn, and those in
+/// stock.
+pub(super) fn working_bytes(options: &CameraOptions) -> usize {
+    // Three canvases of floats, and one of bytes.
+    const PICTURES: usize = 3 * 4 + 1;
+    let CameraOptions {
+        width,
+        height,
+        format,
+        prerender,
+        ..
+    } = *options;
+    let len = |format: PixelFormat| format.frame_len(width, height).unwrap_or(usize::MAX);
+    let stock = len(format).saturating_mul(prerender as usize);
+    let drawn = len(PixelFormat::Rgb24).saturating_mul(PICTURES);
+    drawn.saturating_add(stock)
 }
 
 /// A started camera.

@@ -9,14 +9,15 @@ pub struct Y4mWriter<W: Write> {
 }
 
 impl<W: Write> Y4mWriter<W> {
-    /// Writes the header.
+    /// Writes the header; `fps` is frames, and the seconds that they take.
     ///
     /// # Errors
     /// What `to` reports.
-    pub fn new(mut to: W, width: u32, height: u32, fps: u32) -> io::Result<Self> {
+    pub fn new(mut to: W, width: u32, height: u32, fps: (u32, u32)) -> io::Result<Self> {
+        let (frames, seconds) = fps;
         writeln!(
             to,
-            "YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED"
+            "YUV4MPEG2 W{width} H{height} F{frames}:{seconds} Ip A1:1 C420jpeg XCOLORRANGE=LIMITED"
         )?;
         Ok(Self { to })
     }
