@@ -142,7 +142,10 @@ impl Limited {
         }
         // A lower limit above the upper one shows as that: only beside our own upper
         // limit it says what was chosen.
-        if let Some(min) = min.filter(|_| ours[MAX] && !ours[MIN]) {
+        // Read again, for the two may have been read across a change of the kernel's.
+        if let Some(min) = min.filter(|_| ours[MAX] && !ours[MIN])
+            && self.knobs[MIN].read() == Ok(min)
+        {
             self.notice_floor(min, asked);
         }
     }
