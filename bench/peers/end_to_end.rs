@@ -314,7 +314,7 @@ fn clips(wanted: &Wanted, bundle: &Bundle, folder: &Path) -> anyhow::Result<Vec<
         width: None,
         height: None,
         frames: u64::try_from(bundle.manifest().window)?,
-        fps: 10,
+        fps: "10".parse()?,
         difficulty: None,
         stream_frames: None,
         force: false,
