@@ -6,7 +6,8 @@
 //! is met. Ratios are to be trusted rather than times, the more so on a machine
 //! with other work. Nothing is asserted.
 //!
-//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [--rounds N] [--bundle DIR]]`
+//! `cargo bench [-- [engines] [hop] [wake] [overhead] [gates] [tensor] [planner]
+//! [--rounds N] [--bundle DIR]]`
 //!
 //! `bench/compare` is the same program with the first word `compare`.
 
@@ -16,6 +17,7 @@ mod hop;
 mod host;
 mod overhead;
 mod peers;
+mod planner;
 mod table;
 mod tensor;
 mod wake;
@@ -42,13 +44,14 @@ impl Request {
 
 type Bench = fn(&Request) -> anyhow::Result<Vec<Row>>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("engines", engines::run),
     ("hop", hop::run),
     ("wake", wake::run),
     ("overhead", overhead::run),
     ("gates", gates::run),
     ("tensor", tensor::run),
+    ("planner", planner::run),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -76,7 +79,7 @@ fn main() -> anyhow::Result<()> {
             }
             name if BENCHES.iter().any(|(bench, _)| *bench == name) => chosen.push(argument),
             other => bail!(
-                "{other} is no bench: they are engines, hop, wake, overhead, gates and tensor"
+                "{other} is no bench: they are engines, hop, wake, overhead, gates, tensor and planner"
             ),
         }
     }

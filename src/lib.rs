@@ -27,6 +27,7 @@ pub mod engine;
 #[cfg(not(loom))]
 pub mod gates;
 pub mod handoff;
+mod input;
 pub mod monotonic;
 #[cfg(not(loom))]
 pub mod pipeline;

@@ -72,7 +72,9 @@ impl Board {
             ("--runtime-dir", &run_dir),
             ("--summary", &summary),
         ] {
-            all.extend([flag, path.to_str().unwrap()]);
+            if !words.contains(&flag) {
+                all.extend([flag, path.to_str().unwrap()]);
+            }
         }
         if words.contains(&"plan") && !words.contains(&"--plan") {
             all.extend(["--plan", plan.to_str().unwrap()]);
@@ -194,7 +196,16 @@ fn a_second_e4_is_refused() {
 
 #[test]
 fn signals_end_a_run_with_its_clocks_given_back() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGALRM,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGABRT,
+    ] {
         let board = Board::new();
         let child = board.start(&["--dvfs", "plan"]);
         board.is_changed();
@@ -295,20 +306,229 @@ fn a_runtime_directory_that_cannot_be_used_leaves_the_clocks_alone() {
     assert_eq!(strict.status.code(), Some(1));
 }
 
+/// Writes as another process does: once, into the file that is there.
+fn write_once(board: &Board, file: &str, text: &str) {
+    std::fs::write(board.fake.path(&format!("{CPU}/{file}")), text).unwrap();
+}
+
+fn asked(lines: &[Value]) -> Vec<u64> {
+    let asked = lines
+        .iter()
+        .map(|l| l["clocks"]["asked"]["cpu_khz"].as_u64());
+    asked.map(|khz| khz.unwrap_or(0)).collect()
+}
+
 #[test]
 fn another_process_that_caps_a_clock_is_counted_and_obeyed() {
+    // Once between the writes, at moments that fall anywhere in a frame.
+    for moment in 0..4 {
+        let board = Board::new();
+        let child = board.start(&["--dvfs", "plan", "--frames", "60", "--json"]);
+        board.is_changed();
+        assert!(board.fake.path(&format!("{EMC}/rate")).exists());
+        std::thread::sleep(std::time::Duration::from_millis(300 + 17 * moment));
+        write_once(&board, "scaling_max_freq", "1510400\n");
+        let done = end(child);
+        let words = text(&done.stderr).to_owned();
+        assert!(done.status.success(), "{words}");
+        let dvfs = summary(board.summary_path()).dvfs.unwrap();
+        assert!(dvfs.clamped >= 1, "{dvfs:?} {words}");
+        assert!(words.contains("held down by another process"), "{words}");
+        let lines = lines(&done);
+        let last = asked(&lines[lines.len() - 3..]);
+        assert!(last.iter().all(|&khz| khz <= 1_510_400), "{last:?}");
+        // It is theirs now.
+        assert_eq!(
+            board.fake.get(&format!("{CPU}/scaling_max_freq")),
+            "1510400\n"
+        );
+        assert_eq!(
+            board.fake.get(&format!("{CPU}/scaling_min_freq")),
+            "729600\n"
+        );
+        assert!(words.contains("scaling_max_freq holds 1510400"), "{words}");
+    }
+}
+
+#[test]
+fn another_process_that_holds_a_clock_up_is_counted_and_obeyed() {
     let board = Board::new();
-    let child = board.start(&["--dvfs", "plan", "--frames", "90", "--json"]);
+    let child = board.start(&["--dvfs", "plan", "--frames", "60", "--json"]);
     board.is_changed();
-    let rate = board.fake.path(&format!("{EMC}/rate"));
-    assert!(rate.exists(), "memory is not in the plan and left alone");
-    // A plain file takes what the other writes at once, as a kernel's does.
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    board
-        .fake
-        .put(&format!("{CPU}/scaling_max_freq"), "1510400\n");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    write_once(&board, "scaling_min_freq", "1510400\n");
     let done = end(child);
-    assert!(done.status.success(), "{}", text(&done.stderr));
+    let words = text(&done.stderr).to_owned();
+    assert!(done.status.success(), "{words}");
     let dvfs = summary(board.summary_path()).dvfs.unwrap();
-    println!("{dvfs:?} {}", text(&done.stderr));
+    assert!(dvfs.clamped >= 1, "{dvfs:?} {words}");
+    assert_eq!(
+        board.fake.get(&format!("{CPU}/scaling_min_freq")),
+        "1510400\n"
+    );
+    assert!(words.contains("scaling_min_freq holds 1510400"), "{words}");
+}
+
+#[test]
+fn a_cap_that_holds_from_the_start_is_counted_and_said_once() {
+    let board = Board::new();
+    write_once(&board, "scaling_max_freq", "1113600\n");
+    let done = board.run(&["--dvfs", "plan", "--frames", "30"]);
+    let dvfs = summary(board.summary_path()).dvfs.unwrap();
+    let words = text(&done.stderr);
+    assert_eq!(dvfs.clamped, 1, "{dvfs:?} {words}");
+    assert_eq!(words.matches("held down by").count(), 1, "{words}");
+    let max = format!("{CPU}/scaling_max_freq");
+    assert_eq!(board.fake.get(&max), "1113600\n");
+}
+
+#[test]
+fn a_clock_that_is_not_the_one_asked_for_is_not_in_effect() {
+    let board = Board::new();
+    let cur = board.fake.path(&format!("{CPU}/cpuinfo_cur_freq"));
+    std::fs::remove_file(&cur).unwrap();
+    std::fs::write(&cur, "1800000\n").unwrap();
+    let done = board.run(&["--dvfs", "plan", "--frames", "20", "--json"]);
+    for line in lines(&done) {
+        assert!(line["clocks"]["in_effect"]["cpu_khz"].is_null(), "{line}");
+    }
+    let seen = board.run(&["--dvfs", "observe", "--frames", "8", "--json"]);
+    let last = lines(&seen).pop().unwrap();
+    assert_eq!(last["clocks"]["in_effect"]["cpu_khz"], 1_800_000);
+}
+
+#[test]
+fn one_broken_file_costs_one_domain() {
+    let board = Board::new();
+    write_once(&board, "scaling_max_freq", "garbage\n");
+    let words = ["--dvfs", "plan", "--frames", "20", "--json"];
+    let done = board.run(&words);
+    let said = text(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("scaling_max_freq holds no number"), "{said}");
+    let dvfs = summary(board.summary_path()).dvfs.unwrap();
+    assert_eq!(dvfs.refused, 1, "{dvfs:?}");
+    let last = lines(&done).pop().unwrap();
+    assert!(last["clocks"]["asked"]["gpu_khz"].is_u64(), "{last}");
+    assert!(last["clocks"]["asked"].get("cpu_khz").is_none(), "{last}");
+    let max = format!("{CPU}/scaling_max_freq");
+    assert_eq!(board.fake.get(&max), "garbage\n");
+    assert_eq!(
+        std::fs::read_dir(board.fake.runtime_dir()).unwrap().count(),
+        0
+    );
+    let strict = board.run(&[&words[..], &["--on-error", "strict"]].concat());
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(text(&strict.stderr).contains("scaling_max_freq"));
+}
+
+#[test]
+fn a_second_e4_with_another_runtime_directory_is_refused() {
+    let board = Board::new();
+    let first = board.start(&["--dvfs", "plan"]);
+    board.is_changed();
+    let other = board.fake.path("other-run");
+    let other = other.to_str().unwrap();
+    let second = board.run(&["--dvfs", "plan", "--frames", "3", "--runtime-dir", other]);
+    assert_eq!(second.status.code(), Some(1), "{}", text(&second.stderr));
+    let words = text(&second.stderr);
+    assert!(words.contains("held by another e4"), "{words}");
+    assert_eq!(std::fs::read_dir(other).unwrap().count(), 0);
+    process::interrupt(&first);
+    assert!(end(first).status.success());
+    board.is_as_before();
+}
+
+#[test]
+fn a_plan_for_another_board_is_refused_by_the_run_and_by_the_doctor() {
+    let board = Board::new();
+    let wrong = ["--dvfs", "plan", "--frames", "3", "--board", "agx-orin"];
+    let done = board.run(&wrong);
+    let words = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{words}");
+    assert!(words.contains("for the board orin-nano"), "{words}");
+    let (root, plan_file) = (board.fake.root().to_str().unwrap(), &board.plan);
+    let mut doctor = process::e4();
+    doctor.args(["doctor", "--bundle", process::BUNDLE, "--json"]);
+    doctor.args(["--sysfs-root", root, "--dvfs", "plan"]);
+    doctor
+        .args(["--board", "agx-orin", "--plan"])
+        .arg(plan_file);
+    let said = end(doctor.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let rows = report["checks"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["id"] == "plan").unwrap();
+    assert_eq!(row["state"], "fail", "{row}");
+    assert!(row["fix"].as_str().unwrap().contains("e4 plan"), "{row}");
+    board.fake.put(
+        "proc/device-tree/compatible",
+        "nvidia,p3737-0000+p3701-0005\0",
+    );
+    let done = board.run(&["--dvfs", "plan", "--frames", "3"]);
+    let words = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{words}");
+    let right = board.run(&["--dvfs", "plan", "--frames", "3", "--board", "orin-nano"]);
+    assert!(right.status.success(), "{}", text(&right.stderr));
+    plan(&board.fake, |t| t.replace("\"orin-nano\"", "\"\""));
+    let empty = board.run(&["--dvfs", "plan", "--frames", "3"]);
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(text(&empty.stderr).contains("board is empty"));
+}
+
+#[test]
+fn a_digest_in_capitals_is_the_same_digest() {
+    let board = Board::new();
+    plan(&board.fake, |t| {
+        let (head, rest) = t.split_once("sha256 = \"").unwrap();
+        let (digest, rest) = rest.split_once('"').unwrap();
+        format!("{head}sha256 = \"{}\"{rest}", digest.to_uppercase())
+    });
+    let done = board.run(&["--dvfs", "plan", "--frames", "3"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+}
+
+#[test]
+fn inputs_that_are_no_files_are_refused_at_once() {
+    let board = Board::new();
+    let fifo = board.fake.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = fifo.to_str().unwrap();
+    for flag in ["--plan", "--transitions"] {
+        let done = board.run(&["--dvfs", "plan", flag, fifo]);
+        let words = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{words}");
+        assert!(
+            words.contains(flag) && words.contains("no regular file"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn transitions_that_cannot_be_are_refused() {
+    let board = Board::new();
+    let path = board.fake.path("transitions.json");
+    let entry = |direction: &str, p50: &str, more: &str| {
+        format!(
+            r#"{{"schema":"e4.transitions/1","domains":[{{"domain":"cpu0","kind":"cpu","distributions":[
+            {{"direction":"{direction}","by":"read-back","p50_us":{p50},"p90_us":9.0{more}}}]}}]}}"#
+        )
+    };
+    for (text_in, wanted) in [
+        (entry("sideways", "5.0", ""), "sideways"),
+        (entry("up", "-5.0", ""), "-5"),
+        (entry("up", "1e300", ""), "no times"),
+        (entry("up", "5.0", ",\"colour\":1"), "colour"),
+    ] {
+        std::fs::write(&path, text_in).unwrap();
+        let transitions = ["--transitions", path.to_str().unwrap()];
+        let words = [&["--dvfs", "plan", "--frames", "3"][..], &transitions].concat();
+        let done = board.run(&words);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(wanted) && said.contains("--transitions"),
+            "{said}"
+        );
+    }
 }

@@ -291,6 +291,24 @@ fn features_equal_the_golden_ones(engine: &dyn Engine) {
     }
 }
 
+/// A bundle in 8 bits is for the native engine; tract knows no such networks.
+#[test]
+fn features_in_8_bits_equal_the_golden_ones() {
+    let bundle = shipped("mobilenetv2-e5-int8");
+    let golden = bundle.golden().expect("golden vectors");
+    let isas = [Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
+    let engines = isas.into_iter().filter_map(NativeEngine::with_isa);
+    let mut first = None;
+    for engine in engines {
+        let errors = golden_features(&engine, &bundle, &golden).expect("runs");
+        assert!(errors.iter().all(|e| e.is_equal()), "{errors:?}");
+        let first = first.get_or_insert_with(|| errors.clone());
+        assert_eq!(*first, errors, "every instruction set gives the same bits");
+    }
+    let errors = golden_features(&AutoEngine::new(), &bundle, &golden).expect("runs");
+    assert_eq!(first, Some(errors));
+}
+
 /// The native engine on one instruction set, or on the portable one where this
 /// machine lacks it.
 fn native(isa: Isa) -> NativeEngine {

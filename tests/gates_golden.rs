@@ -4,6 +4,7 @@
 
 use e4::engine::bundle::{Bundle, Golden};
 use e4::engine::cpu::CpuEngine;
+use e4::engine::native::NativeEngine;
 use e4::gates::check::golden_decisions;
 use e4::gates::{Evaluation, ExitPolicy, Gates};
 use std::path::Path;
@@ -129,5 +130,17 @@ fn from_pixels_to_exits_every_clear_decision_is_the_trainers() {
         let found = golden_decisions(&CpuEngine::new(), &bundle, &golden).unwrap();
         assert!(found.is_equal(), "{}: {found:?}", bundle.manifest().name);
         assert_eq!(found.frames, golden.clips() * golden.frames());
+    }
+}
+
+/// Of its own golden frames, and of those of the bundle in floats that it was made from.
+#[test]
+fn in_8_bits_nearly_every_golden_frame_has_the_same_class() {
+    let engines = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines");
+    let bundle = Bundle::open(engines.join("mobilenetv2-e5-int8")).unwrap();
+    let floats = Bundle::open(engines.join("mobilenetv2-e5")).unwrap();
+    for golden in [bundle.golden().unwrap(), floats.golden().unwrap()] {
+        let found = golden_decisions(&NativeEngine::new(), &bundle, &golden).unwrap();
+        assert!(found.is_equal(), "{found:?}");
     }
 }

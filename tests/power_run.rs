@@ -151,6 +151,17 @@ fn energy_that_is_asked_for_and_cannot_be_had_is_one_sentence_and_code_2() {
         )));
         assert!(ran.lines.is_empty() && ran.summary.is_null());
     }
+    for words in [
+        &["--frame-energy"][..],
+        &["--power-rails", "VDD_IN"],
+        &["--board", "nano"],
+    ] {
+        let ran = go(&none, words);
+        assert_eq!(ran.code, Some(2), "{}", ran.words);
+        assert_eq!(ran.words.lines().count(), 1, "{}", ran.words);
+        assert!(ran.words.contains(words[0]), "{}", ran.words);
+        assert!(ran.words.contains("no power sensor"), "{}", ran.words);
+    }
     let ran = go(&orin(), &["--power-rails", "VDD_MOON"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.words.contains("has no rail VDD_MOON"), "{}", ran.words);
@@ -165,11 +176,11 @@ fn energy_that_is_asked_for_and_cannot_be_had_is_one_sentence_and_code_2() {
 
 #[test]
 fn no_sensor_and_none_say_null_and_never_zero() {
-    for (tree, sensor) in [(PowerTree::empty(), "auto"), (orin(), "none")] {
-        let ran = go(
-            &tree,
-            &["--pace", "fast", "--power-sensor", sensor, "--frame-energy"],
-        );
+    for (tree, words) in [
+        (PowerTree::empty(), ["--power-sensor", "auto"].as_slice()),
+        (orin(), &["--power-sensor", "none", "--frame-energy"]),
+    ] {
+        let ran = go(&tree, &[&["--pace", "fast"], words].concat());
         assert_eq!(ran.code, Some(0), "{}", ran.words);
         assert!(ran.summary["energy"].is_null() && ran.summary.get("energy").is_some());
         assert!(!ran.lines.is_empty() && ran.lines.iter().all(|l| l.get("energy_mj").is_none()));
@@ -237,4 +248,14 @@ fn a_sensor_that_vanishes_in_mid_run_costs_no_frame_and_is_said() {
         frames["results"].as_u64().unwrap() + dropped,
         frames["captured"].as_u64().unwrap()
     );
+}
+
+#[test]
+fn a_counter_that_stands_still_has_no_figure_and_a_sentence() {
+    let words = ["--pace", "fast", "--power-sensor", "rapl", "--frame-energy"];
+    let ran = go(&PowerTree::empty().rapl(), &words);
+    assert_eq!(ran.code, Some(0), "{}", ran.words);
+    assert!(ran.summary["energy"].is_null(), "{}", ran.summary);
+    assert!(ran.words.contains("no energy figure"), "{}", ran.words);
+    assert!(ran.lines.iter().all(|line| line["energy_mj"].is_null()));
 }

@@ -103,8 +103,8 @@ impl ResultSink for Looks {
     }
 }
 
-fn assert_steady(name: &str, source: Box<dyn FrameSource>) {
-    let bundle = Bundle::open(support::repository("engines/mobilenetv2-e5")).expect("the bundle");
+fn assert_steady(name: &str, bundle: &str, source: Box<dyn FrameSource>) {
+    let bundle = Bundle::open(support::repository(bundle)).expect("the bundle");
     let gates = Gates::open(&bundle, ExitPolicy::Gates).expect("its gates");
     let sink = Looks::default();
     let looks = sink.looks.clone();
@@ -144,13 +144,16 @@ fn no_thread_allocates_or_faults_for_a_frame() {
 }
 
 fn generated_and_raw_frames() {
-    let camera = Generator::new(CameraOptions {
-        width: 128,
-        height: 96,
-        live: false,
-        ..CameraOptions::default()
-    });
-    assert_steady("generator", Box::new(camera.expect("a camera")));
+    let floats = "engines/mobilenetv2-e5";
+    for bundle in [floats, "engines/mobilenetv2-e5-int8"] {
+        let camera = Generator::new(CameraOptions {
+            width: 128,
+            height: 96,
+            live: false,
+            ..CameraOptions::default()
+        });
+        assert_steady("generator", bundle, Box::new(camera.expect("a camera")));
+    }
 
     let mut raw = tempfile::NamedTempFile::new().expect("a file");
     let frame: Vec<u8> = (0..64 * 48 * 2)
@@ -172,6 +175,7 @@ fn generated_and_raw_frames() {
     };
     assert_steady(
         "raw clip",
+        floats,
         Box::new(ClipSource::open(raw.path(), options).expect("a clip")),
     );
 }

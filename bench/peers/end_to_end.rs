@@ -12,7 +12,6 @@ use super::worker::{Worker, bytes, times_ms};
 use super::{Wanted, repository};
 use anyhow::{Context, bail, ensure};
 use e4::cli::clips::Clips;
-use e4::cli::rate::FrameRate;
 use e4::engine::bundle::Bundle;
 use e4::engine::native::NativeEngine;
 use e4::engine::{Engine, Segment, SegmentIo};
@@ -273,7 +272,7 @@ impl Peer<'_> {
         let input = &self.bundle.manifest().input;
         let asked = self.opencv.then(|| {
             self.worker.ask(&json!({
-                "video": self.lean, "file": clip, "size": [input.height, input.width],
+                "video": self.exact, "file": clip, "size": [input.height, input.width],
                 "mean": input.mean, "std": input.std,
             }))
         });
@@ -315,7 +314,7 @@ fn clips(wanted: &Wanted, bundle: &Bundle, folder: &Path) -> anyhow::Result<Vec<
         width: None,
         height: None,
         frames: u64::try_from(bundle.manifest().window)?,
-        fps: FrameRate::default(),
+        fps: "10".parse()?,
         difficulty: None,
         stream_frames: None,
         force: false,

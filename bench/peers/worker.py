@@ -47,23 +47,31 @@ class OnnxRuntime:
         self.options.intra_op_num_threads = 1
         self.options.inter_op_num_threads = 1
         self.options.log_severity_level = 3
+        self.kept = []  # a binding does not keep what it binds
+
+    def value(self, shape):
+        """Zeros in the runtime's own memory."""
+        value = self.ort.OrtValue.ortvalue_from_shape_and_type(list(shape), np.float32, "cpu")
+        value.update_inplace(np.zeros(shape, np.float32))
+        return value
 
     def session(self, file):
         return self.ort.InferenceSession(file, self.options, providers=["CPUExecutionProvider"])
 
     def chain(self, files, x):
         """Sessions in a row, each reading the memory that the one before writes."""
-        calls, value = [], self.ort.OrtValue.ortvalue_from_numpy(x)
+        calls, value = [], self.value(x.shape)
+        value.update_inplace(x)
         for file in files:
             session = self.session(file)
             binding = session.io_binding()
             binding.bind_ortvalue_input(session.get_inputs()[0].name, value)
             made = {}
             for port in session.get_outputs():
-                zeros = np.zeros(port.shape, np.float32)
-                made[port.name] = self.ort.OrtValue.ortvalue_from_numpy(zeros)
+                made[port.name] = self.value(port.shape)
                 binding.bind_ortvalue_output(port.name, made[port.name])
             calls.append((session._sess.run_with_iobinding, binding._iobinding))
+            self.kept.append((session, binding, made, value))
             value = made.get("y", value)
         pooled = made.get("pooled", next(iter(made.values())))
 
@@ -83,6 +91,7 @@ class OpenVino:
         self.ov = openvino
         self.name = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self.core = openvino.Core()
+        self.kept = []
         self.settings = {
             hint.inference_precision: openvino.Type.f32,
             hint.performance_mode: hint.PerformanceMode.LATENCY,
@@ -92,7 +101,7 @@ class OpenVino:
         }
 
     def chain(self, files, x):
-        requests, tensor = [], self.ov.Tensor(x, shared_memory=True)
+        requests, tensor = [], self.ov.Tensor(x)
         for file in files:
             model = self.core.compile_model(file, "CPU", self.settings)
             request = model.create_infer_request()
@@ -100,6 +109,7 @@ class OpenVino:
             names = [port.get_any_name() for port in model.outputs]
             made = {n: request.get_output_tensor(i) for i, n in enumerate(names)}
             requests.append(request)
+            self.kept.append((model, made, tensor))
             tensor = made.get("y", tensor)
         pooled = made.get("pooled", next(iter(made.values())))
 
@@ -150,7 +160,7 @@ class Ncnn:
             if net.load_param(stem + ".ncnn.param") or net.load_model(stem + ".ncnn.bin"):
                 raise RuntimeError(f"ncnn does not load {file}")
             nets.append((net, names))
-        first = self.ncnn.Mat(np.ascontiguousarray(x[0]))
+        first = self.ncnn.Mat(np.ascontiguousarray(x[0])).clone()  # its own memory
         last = {}
 
         def run():
@@ -168,7 +178,8 @@ class Ncnn:
 class Worker:
     def __init__(self, engine):
         self.engine = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "ncnn": Ncnn}[engine]()
-        self.runs, self.sessions, self.call = {}, {}, None
+        self.runs, self.call = {}, None
+        self.sessions, self.plain = {}, {}
         self.folder = tempfile.TemporaryDirectory()
 
     def load(self, request):
@@ -224,10 +235,10 @@ class Worker:
         import cv2
 
         cv2.setNumThreads(1)
-        file = request["video"]
-        if file not in self.sessions:
-            self.sessions[file] = self.engine.session(file)
-        session = self.sessions[file]
+        session = self.plain.get(request["video"])
+        if session is None:
+            session = self.engine.session(request["video"])
+            self.plain[request["video"]] = session
         states = {p.name: p.shape for p in session.get_inputs() if p.name != "x"}
         names = [p.name for p in session.get_outputs()]
         size = tuple(request["size"])
@@ -260,15 +271,13 @@ class Stateful:
     swap the states' memory, so that nothing is copied between frames."""
 
     def __init__(self, engine, file, shape):
-        ort, self.session = engine.ort, engine.session(file)
-        self.x = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
+        self.session = engine.session(file)
+        self.x = engine.value(shape)
         states = {p.name: p.shape for p in self.session.get_inputs() if p.name != "x"}
-        memory = lambda: {
-            n: ort.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for n, s in states.items()
-        }
+        memory = lambda: {n: engine.value(s) for n, s in states.items()}
         self.states = (memory(), memory())
         logits = next(p for p in self.session.get_outputs() if p.name == "logits")
-        self.logits = ort.OrtValue.ortvalue_from_numpy(np.zeros(logits.shape, np.float32))
+        self.logits = engine.value(logits.shape)
         self.bindings = [self.bind(*pair) for pair in (self.states, self.states[::-1])]
 
     def bind(self, old, new):

@@ -8,8 +8,8 @@ use libfuzzer_sys::fuzz_target;
 /// Input, feature map and pooled feature of the segments that the corpus starts
 /// from.
 const PORTS: [(&[usize], Option<&[usize]>, &[usize]); 2] = [
-    (&[1, 3, 32, 32], Some(&[1, 16, 8, 8]), &[1, 16, 2, 2]),
-    (&[1, 16, 8, 8], None, &[1, 32, 2, 2]),
+    (&[1, 3, 32, 32], Some(&[1, 12, 8, 8]), &[1, 12, 2, 2]),
+    (&[1, 12, 8, 8], None, &[1, 48, 2, 2]),
 ];
 
 fuzz_target!(|bytes: &[u8]| {

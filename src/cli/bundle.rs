@@ -139,7 +139,7 @@ impl Report {
             bundle,
             sha256,
             engine,
-            tolerance: TOLERANCE,
+            tolerance: segments.first().map_or(TOLERANCE, |s| s.tolerance),
             equal: segments.iter().all(FeatureError::is_equal) && decisions.is_equal(),
             segments,
             decisions,
@@ -189,6 +189,7 @@ mod tests {
             file: "segment_0.onnx".to_owned(),
             max_relative_error,
             features: 4,
+            tolerance: TOLERANCE,
         };
         Report::new(
             "tiny".to_owned(),

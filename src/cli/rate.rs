@@ -10,16 +10,6 @@ pub struct FrameRate {
     seconds: u32,
 }
 
-/// That of the shipped bundle: 10 frames a second.
-impl Default for FrameRate {
-    fn default() -> Self {
-        Self {
-            frames: 10,
-            seconds: 1,
-        }
-    }
-}
-
 /// What does not name a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a number from 0.001 to 1000, as 10, 29.97 or 30000/1001")]

@@ -52,6 +52,9 @@ pub enum RunError {
     /// The signal handler cannot be set.
     #[error("cannot catch signals: {0}")]
     Signals(#[from] ctrlc::Error),
+    /// Signals cannot be made into ones that drain the run.
+    #[error("cannot catch signals: {0}")]
+    MoreSignals(nix::Error),
     /// The pipeline failed.
     #[error("{error}")]
     Pipeline {
@@ -79,7 +82,9 @@ impl RunError {
                 error: PipelineError::Engine(EngineError::Load { .. }),
                 ..
             } => BAD_INPUT,
-            Self::Pipeline { .. } | Self::Signals(_) | Self::Stdout(_) => FAILED,
+            Self::Pipeline { .. } | Self::Signals(_) | Self::MoreSignals(_) | Self::Stdout(_) => {
+                FAILED
+            }
         }
     }
 }
@@ -110,6 +115,7 @@ impl RunArgs {
         let stop = Stop::new();
         let clocks: Arc<OnceLock<GuardHandle>> = Arc::default();
         end_on_signals(&stop, clocks.clone())?;
+        crate::rt::signals::forward().map_err(RunError::MoreSignals)?;
         let (report, ended) = execute(&config, placement, &stop, &clocks)?;
         let mut code = DONE;
         if let Some(error) = ended.failure {

@@ -23,7 +23,8 @@ pub enum DomainKind {
 /// A clock as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The table's clock that is nearest to what was read.
+    /// The table's clock that was read; what is more than 2 % beside every one of
+    /// them ([`OppTable::point`]), as it was read.
     pub khz: Khz,
     /// Read from the hardware; otherwise it is only what was asked for last.
     pub measured: bool,
@@ -125,12 +126,19 @@ pub trait ClockDomain: Send + Debug {
 
 /// A file whose value cannot be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("/{file} cannot be read ({errno}), so that it could not be given back")]
+#[error("/{file} {}, so that it could not be given back", why(*.errno))]
 pub struct SaveError {
     /// The file, from the root on.
     pub file: String,
     /// The system's reason.
     pub errno: Errno,
+}
+
+fn why(errno: Errno) -> String {
+    match errno {
+        Errno::EINVAL => "holds no number".to_owned(),
+        errno => format!("cannot be read ({errno})"),
+    }
 }
 
 /// Reads back until the outcome is final or `deadline_ns` (of

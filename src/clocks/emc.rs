@@ -53,6 +53,20 @@ const NANO: Layout = Layout {
     highest: "sys/kernel/debug/tegra_bwmgr/emc_max_rate",
 };
 
+impl Layout {
+    /// The files of the lock, of the rate, and of what shows the rate.
+    pub(super) fn files(&self) -> [String; 3] {
+        [self.lock, self.rate, self.shown].map(|file| format!("{}/{file}", self.folder))
+    }
+}
+
+/// The layout whose folder this is.
+pub(super) fn named(folder: &str) -> Option<&'static Layout> {
+    [&BPMP, &NANO]
+        .into_iter()
+        .find(|layout| layout.folder == folder)
+}
+
 /// The layout of this board, where it has one.
 pub(super) fn layout(tree: &Tree) -> Option<&'static Layout> {
     [&BPMP, &NANO]
@@ -79,14 +93,13 @@ pub(super) fn open(tree: &Tree, layout: &'static Layout) -> Result<Emc, String> 
         let lists = layout.tables.first().unwrap_or(&layout.folder);
         format!("/{lists} lists no rates, nor do its lowest and highest rate show")
     })?;
-    let path = |file: &str| format!("{}/{file}", layout.folder);
-    let lock = path(layout.lock);
+    let [lock, rate, shown] = layout.files();
     Ok(Emc {
         folder: layout.folder,
         opps,
         knobs: [
             Knob::open(tree, Role::Lock, &lock, &lock),
-            Knob::open(tree, Role::Rate, &path(layout.rate), &path(layout.shown)),
+            Knob::open(tree, Role::Rate, &rate, &shown),
         ],
         caps: Caps::emc(tree),
         asked: None,
@@ -118,16 +131,13 @@ impl Emc {
     }
 
     fn compare(&self, asked: Opp, lock: u64, rate: u64) -> Outcome {
-        let reads = self.opps.nearest(rate);
-        let clamped = |by| Outcome::Clamped {
-            to: reads.khz(),
-            by,
-        };
+        let reads = self.opps.reading(rate);
+        let clamped = |by| Outcome::Clamped { to: reads, by };
         match self.caps.now(&self.opps) {
             _ if lock != 1 => clamped(Limiter::Other),
-            _ if reads == asked => Outcome::InEffect,
+            _ if self.opps.point(rate) == Some(asked) => Outcome::InEffect,
             Some(cap) if cap.raw < asked.raw() => clamped(cap.by),
-            _ => Outcome::Pending { reads: reads.khz() },
+            _ => Outcome::Pending { reads },
         }
     }
 }
@@ -148,7 +158,7 @@ impl ClockDomain for Emc {
     fn now(&self) -> Result<Reading, Errno> {
         let rate = self.knobs[RATE].read()?;
         Ok(Reading {
-            khz: self.opps.nearest(rate).khz(),
+            khz: self.opps.reading(rate),
             measured: true,
         })
     }

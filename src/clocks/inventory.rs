@@ -12,6 +12,8 @@ pub struct Absent {
     pub kind: DomainKind,
     /// What is missing.
     pub reason: String,
+    /// Whether there is one, which lacks something.
+    pub broken: bool,
 }
 
 /// What was found.
@@ -39,13 +41,36 @@ impl Inventory {
     fn add<D: ClockDomain + 'static>(&mut self, kind: DomainKind, domain: Result<D, String>) {
         match domain {
             Ok(domain) => self.domains.push(Box::new(domain)),
-            Err(reason) => self.absent.push(Absent { kind, reason }),
+            Err(reason) => self.leave_out(kind, reason),
         }
     }
 
     fn lacks(&mut self, kind: DomainKind, reason: &str) {
         let reason = reason.to_owned();
-        self.absent.push(Absent { kind, reason });
+        self.absent.push(Absent {
+            kind,
+            reason,
+            broken: false,
+        });
+    }
+
+    fn leave_out(&mut self, kind: DomainKind, reason: String) {
+        self.absent.push(Absent {
+            kind,
+            reason,
+            broken: true,
+        });
+    }
+
+    /// Leaves out the domains whose values cannot be kept, so that they could not be
+    /// given back.
+    pub fn keep_savable(&mut self) {
+        for domain in std::mem::take(&mut self.domains) {
+            match domain.save() {
+                Ok(_) => self.domains.push(domain),
+                Err(error) => self.leave_out(domain.kind(), error.to_string()),
+            }
+        }
     }
 }
 

@@ -27,8 +27,13 @@ struct Asked {
     opp: Opp,
     /// Of the files: lower where another process allows no more.
     written: Opp,
-    /// What the limits showed before, lower and upper.
+    /// What the limits showed before, lower and upper, and what was written then.
     before: [Option<u64>; 2],
+    last: Option<u64>,
+    /// Whether they have shown what was written.
+    taken: [bool; 2],
+    /// A file did not take it: what the limits show then tells nothing of others.
+    refused: bool,
     /// When.
     since_ns: u64,
 }
@@ -52,7 +57,13 @@ pub struct Limited {
     caps: Caps,
     /// What another process allows, where that is below the table's highest.
     standing: Option<Cap>,
+    /// Below which another process does not let the clock go.
+    floor: Option<u64>,
     asked: Option<Asked>,
+    /// When the kernel or firmware was last seen to hold the limits down.
+    passing_ns: Option<u64>,
+    /// When a cap was last taken for another process's.
+    noticed_ns: Option<u64>,
 }
 
 /// What a domain is made of.
@@ -86,7 +97,10 @@ impl Limited {
             wished: parts.wished,
             caps: parts.caps,
             standing: None,
+            floor: None,
             asked: None,
+            passing_ns: None,
+            noticed_ns: None,
         };
         domain.standing = domain.standing_at_start(tree);
         domain
@@ -111,24 +125,89 @@ impl Limited {
         max < highest && !self.opps.unit().same(max, highest)
     }
 
-    /// Learns from an upper limit that is not ours what another process allows.
-    fn notice(&mut self, max: u64, asked: Asked) {
+    /// Learns from limits that are not ours what another process allows.
+    fn notice(&mut self, min: Option<u64>, max: Option<u64>) {
+        let Some(mut asked) = self.asked.filter(|asked| !asked.refused) else {
+            return;
+        };
+        let unit = self.opps.unit();
         let written = asked.written.raw();
-        if self.opps.unit().same(max, written) || self.is_to_come(asked, MAX, max) {
+        let ours = [min, max].map(|limit| limit.is_some_and(|limit| unit.same(limit, written)));
+        for knob in [MIN, MAX] {
+            asked.taken[knob] |= ours[knob];
+        }
+        self.asked = Some(asked);
+        if let Some(max) = max.filter(|_| !ours[MAX]) {
+            self.notice_cap(max, asked);
+        }
+        // A lower limit above the upper one shows as that: only beside our own upper
+        // limit it says what was chosen.
+        // Read again, for the two may have been read across a change of the kernel's.
+        if let Some(min) = min.filter(|_| ours[MAX] && !ours[MIN])
+            && self.knobs[MIN].read() == Ok(min)
+        {
+            self.notice_floor(min, asked);
+        }
+    }
+
+    fn notice_cap(&mut self, max: u64, asked: Asked) {
+        if self.is_to_come(asked, MAX, max) {
             return;
         }
-        if max < written && self.caps.passing().is_some() {
-            return;
+        let now = now_ns();
+        let lately = |since: Option<u64>| since.is_some_and(|ns| now - ns < TAKE_OVER_NS);
+        if max < asked.written.raw() {
+            if self.caps.passing().is_some() {
+                self.passing_ns = Some(now);
+                // The limit sinks before its cause shows.
+                if lately(self.noticed_ns.take()) {
+                    self.standing = None;
+                    self.knobs[MAX].keep(0);
+                }
+                return;
+            }
+            // ... and rises after it is gone.
+            if lately(self.passing_ns) {
+                return;
+            }
+        }
+        if self.standing.is_none_or(|cap| cap.raw != max) {
+            self.noticed_ns = Some(now);
         }
         self.standing = self.is_low(max).then_some(Cap {
             raw: max,
             by: Limiter::Other,
         });
+        self.knobs[MAX].keep(max);
     }
 
-    /// Whether a limit that is not ours is the one from before our write.
+    fn notice_floor(&mut self, min: u64, asked: Asked) {
+        if self.is_to_come(asked, MIN, min) {
+            return;
+        }
+        let lowest = self.opps.lowest().raw();
+        self.floor = (min > lowest).then_some(min);
+        self.knobs[MIN].keep(min);
+    }
+
+    /// Whether a limit that is not ours is one from before our write.
     fn is_to_come(&self, asked: Asked, knob: usize, shows: u64) -> bool {
-        asked.before[knob] == Some(shows) && now_ns().saturating_sub(asked.since_ns) < TAKE_OVER_NS
+        let before = [asked.before[knob], asked.last];
+        !asked.taken[knob]
+            && before.contains(&Some(shows))
+            && now_ns().saturating_sub(asked.since_ns) < TAKE_OVER_NS
+    }
+
+    /// The point that others allow instead of `opp`.
+    fn within(&self, opp: Opp) -> Opp {
+        let opp = match self.floor {
+            Some(floor) if floor > opp.raw() => self.opps.at_least(floor),
+            _ => opp,
+        };
+        match self.standing {
+            Some(cap) if cap.raw < opp.raw() => self.opps.at_most(cap.raw),
+            _ => opp,
+        }
     }
 
     fn write(&mut self, opp: Opp, max: Option<u64>) -> Result<(), (Role, Refusal)> {
@@ -153,15 +232,20 @@ impl Limited {
         }
         if asked.written != asked.opp {
             let to = asked.written.khz();
-            let by = self.standing.map_or(Limiter::Other, |cap| cap.by);
+            let cap = self
+                .standing
+                .filter(|_| asked.written.raw() < asked.opp.raw());
+            let by = cap.map_or(Limiter::Other, |cap| cap.by);
             return Outcome::Clamped { to, by };
         }
         let Some(clock) = self.measured.as_ref().and_then(|gauge| gauge.read().ok()) else {
             return Outcome::Unverified;
         };
-        match self.opps.nearest(clock) {
-            opp if opp == asked.opp => Outcome::InEffect,
-            opp => Outcome::Pending { reads: opp.khz() },
+        match self.opps.point(clock) {
+            Some(opp) if opp == asked.opp => Outcome::InEffect,
+            _ => Outcome::Pending {
+                reads: self.opps.reading(clock),
+            },
         }
     }
 
@@ -207,13 +291,14 @@ impl ClockDomain for Limited {
             (None, Some(gauge)) => (gauge, false),
             (None, None) => return Err(Errno::ENOENT),
         };
-        let khz = self.opps.nearest(gauge.read()?).khz();
+        let khz = self.opps.reading(gauge.read()?);
         Ok(Reading { khz, measured })
     }
 
     fn allowed(&mut self) -> Allowed {
-        if let (Some(asked), Ok(max)) = (self.asked, self.knobs[MAX].read()) {
-            self.notice(max, asked);
+        if self.asked.is_some() {
+            let [min, max] = [MIN, MAX].map(|knob| self.knobs[knob].read().ok());
+            self.notice(min, max);
         }
         let caps = [self.standing, self.caps.now(&self.opps)];
         match caps.into_iter().flatten().min_by_key(|cap| cap.raw) {
@@ -233,38 +318,44 @@ impl ClockDomain for Limited {
             let why = Refusal::OffTable;
             return Outcome::Refused { knob: None, why };
         }
-        let written = match self.standing {
-            Some(cap) if cap.raw < opp.raw() => self.opps.at_most(cap.raw),
-            _ => opp,
-        };
         let before = [MIN, MAX].map(|knob| self.knobs[knob].read().ok());
+        // What another process wrote once is seen before it is written over.
+        self.notice(before[MIN], before[MAX]);
+        let written = self.within(opp);
         self.asked = Some(Asked {
             opp,
             written,
             before,
+            last: self.asked.map(|asked| asked.written.raw()),
+            taken: [false; 2],
+            refused: false,
             since_ns: now_ns(),
         });
         match self.write(written, before[MAX]) {
             Ok(()) => self.check(),
-            Err((role, why)) => Outcome::Refused {
-                knob: Some(role),
-                why,
-            },
+            Err((role, why)) => {
+                if let Some(asked) = &mut self.asked {
+                    asked.refused = true;
+                }
+                let knob = Some(role);
+                Outcome::Refused { knob, why }
+            }
         }
     }
 
     fn check(&mut self) -> Outcome {
-        let Some(asked) = self.asked else {
+        if self.asked.is_none() {
             return Outcome::Unverified;
-        };
+        }
         let refused = |role, errno| Outcome::Refused {
             knob: Some(role),
             why: Refusal::System(errno),
         };
         match (self.knobs[MIN].read(), self.knobs[MAX].read()) {
             (Ok(min), Ok(max)) => {
-                self.notice(max, asked);
-                self.compare(asked, min, max)
+                self.notice(Some(min), Some(max));
+                self.asked
+                    .map_or(Outcome::Unverified, |asked| self.compare(asked, min, max))
             }
             (Err(errno), _) => refused(Role::Min, errno),
             (_, Err(errno)) => refused(Role::Max, errno),

@@ -85,6 +85,33 @@ impl OppTable {
         near.copied().unwrap_or_else(|| self.lowest())
     }
 
+    /// The point that the hardware is at when it reports `raw`; none where that is
+    /// further from every point than a clock's own error.
+    ///
+    /// That error: counters that measure a clock over a millisecond or two (Tegra
+    /// from Xavier on) and dividers that hit a point only nearly read up to 2 %
+    /// beside it; neighbouring points are 4 % apart and more.
+    #[must_use]
+    pub fn point(&self, raw: u64) -> Option<Opp> {
+        const PART: u64 = 50;
+        let near = self.nearest(raw);
+        (near.raw.abs_diff(raw) <= near.raw / PART).then_some(near)
+    }
+
+    /// The clock that `raw` names: that of the point where it is one, otherwise as
+    /// it was read.
+    #[must_use]
+    pub fn reading(&self, raw: u64) -> Khz {
+        self.point(raw).map_or(self.unit.khz(raw), Opp::khz)
+    }
+
+    /// The lowest point that is not below `raw`, or the highest of all.
+    #[must_use]
+    pub fn at_least(&self, raw: u64) -> Opp {
+        let above = self.opps.iter().find(|opp| opp.raw >= raw);
+        above.copied().unwrap_or_else(|| self.highest())
+    }
+
     /// The highest point that is not above `raw`, or the lowest of all.
     #[must_use]
     pub fn at_most(&self, raw: u64) -> Opp {
@@ -159,6 +186,20 @@ mod tests {
         assert!(!table.contains(other.highest()));
         assert_eq!(table.at_most(407_999_999).raw(), 204_000_000);
         assert_eq!(table.nearest(307_000_000).raw(), 408_000_000);
+        assert_eq!(table.at_least(204_000_001).raw(), 408_000_000);
+        assert_eq!(table.at_least(999_000_000).raw(), 408_000_000);
+    }
+
+    #[test]
+    fn a_clock_off_the_table_is_not_called_one_of_it() {
+        let table = OppTable::parse("729600 1113600 1510400 1984000", Unit::Khz).unwrap();
+        assert_eq!(table.point(1_984_000), Some(table.highest()));
+        assert_eq!(table.point(1_945_000), Some(table.highest()));
+        assert_eq!(table.reading(2_000_000), Khz(1_984_000));
+        for raw in [1_800_000, 1_300_000_000, 0, 1_940_000] {
+            assert_eq!(table.point(raw), None, "{raw}");
+            assert_eq!(u64::from(table.reading(raw).0), raw);
+        }
     }
 
     proptest! {

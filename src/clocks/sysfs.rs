@@ -126,8 +126,14 @@ impl Gauge {
     /// Opens `file`; `None` where it cannot be read.
     #[must_use]
     pub fn open(tree: &Tree, file: &str) -> Option<Self> {
-        let gauge = Self(File::open(tree.path(file)).ok()?);
+        let gauge = Self::opened(tree, file).ok()?;
         gauge.read().is_ok().then_some(gauge)
+    }
+
+    /// Opens `file`, whatever it holds.
+    fn opened(tree: &Tree, file: &str) -> Result<Self, Errno> {
+        let file = File::open(tree.path(file)).map_err(|error| errno(&error))?;
+        Ok(Self(file))
     }
 
     /// The number.
@@ -177,7 +183,7 @@ pub struct Knob {
     file: String,
     shown: String,
     raw: Result<RawKnob, Errno>,
-    gauge: Option<Gauge>,
+    gauge: Result<Gauge, Errno>,
     journal: Option<Journal>,
 }
 
@@ -191,7 +197,7 @@ impl Knob {
             file: file.to_owned(),
             shown: shown.to_owned(),
             raw: RawKnob::open(&tree.path(file)),
-            gauge: Gauge::open(tree, shown),
+            gauge: Gauge::opened(tree, shown),
             journal: None,
         }
     }
@@ -223,9 +229,17 @@ impl Knob {
     /// Its value.
     ///
     /// # Errors
-    /// The system's; `ENOENT` where nothing shows the value.
+    /// The system's; `EINVAL` where the file holds no number.
     pub fn read(&self) -> Result<u64, Errno> {
-        self.gauge.as_ref().ok_or(Errno::ENOENT)?.read()
+        self.gauge.as_ref().map_err(|&errno| errno)?.read()
+    }
+
+    /// At the end its file is to hold `value`, which another process has chosen
+    /// since; 0: what it held at first.
+    pub(super) fn keep(&mut self, value: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.keep(value);
+        }
     }
 
     pub(super) fn arm(&mut self, journal: Journal) {

@@ -216,7 +216,9 @@ fn dvfs(config: &Config) -> Result<(), Problem> {
     let dvfs = &config.dvfs;
     let (key, reason) = match (dvfs.mode, &dvfs.plan) {
         (DvfsMode::Plan, None) => ("dvfs.mode", "plan needs a plan file: --plan FILE"),
-        (DvfsMode::Off, Some(_)) => ("dvfs.plan", "is executed only with --dvfs plan"),
+        (DvfsMode::Off | DvfsMode::Auto, Some(_)) => {
+            ("dvfs.plan", "is executed only with --dvfs plan")
+        }
         _ => return Ok(()),
     };
     Err(Problem {

@@ -105,7 +105,7 @@ named!(OnError: "warn" Warn, "strict" Strict);
 named!(Resize: "triangle" Triangle, "area" Area, "bilinear" Bilinear);
 named!(WaitStrategy: "hybrid" Hybrid, "spin" Spin, "park" Park);
 named!(Stage: "capture" Capture, "infer" Infer, "gate" Gate, "sink" Sink);
-named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444);
+named!(PixelFormat: "gray8" Gray8, "rgb24" Rgb24, "bgr24" Bgr24, "yuyv" Yuyv, "uyvy" Uyvy, "nv12" Nv12, "nv16" Nv16, "i420" I420, "i422" I422, "i444" I444, "yuv24" Yuv24);
 
 impl Setting for ExitPolicy {
     fn hint() -> Option<&'static str> {

@@ -2,7 +2,9 @@
 
 use super::{Check, State, Subject};
 use crate::clocks::{ClockRow, DomainKind, Place, Tree, rows};
-use crate::config::DvfsMode;
+use crate::config::{Config, DvfsMode};
+use crate::engine::bundle::Bundle;
+use crate::pipeline::{bundle_path, examine};
 use crate::plan::file::PlanFile;
 
 const WHY: &str = "a plan of clocks saves energy only in domains that are there and may be set";
@@ -29,18 +31,47 @@ pub(super) fn plan(subject: &Subject<'_>) -> Check {
     let dvfs = &subject.config.dvfs;
     let row = |state, found: String| Check::new(ID, WHY, state, found);
     match (dvfs.mode, &dvfs.plan) {
-        (DvfsMode::Plan, Some(path)) => match PlanFile::read(path) {
-            Ok(plan) => row(
-                State::Ok,
-                format!("{}: for {} on {}", path.display(), plan.bundle, plan.board),
-            ),
-            Err(error) => row(State::Fail, error.to_string()),
-        },
-        (DvfsMode::Plan, None) => row(
-            State::Fail,
-            "dvfs.mode is plan and no --plan is given".to_owned(),
-        ),
-        _ => row(State::NotApplicable, "clocks are not planned".to_owned()),
+        (DvfsMode::Plan, None) => {
+            let found = "dvfs.mode is plan and no --plan is given".to_owned();
+            return row(State::Fail, found).fix(MAKE_PLAN);
+        }
+        (DvfsMode::Plan | DvfsMode::Observe, _) => {}
+        _ => return row(State::NotApplicable, "clocks are not planned".to_owned()),
+    }
+    let bundle = bundle_path(subject.config).map_err(|error| error.to_string());
+    let bundle = bundle.and_then(|path| Bundle::open(path).map_err(|error| error.to_string()));
+    let bundle = match bundle {
+        Ok(bundle) => bundle,
+        // The bundle's own row says how to mend that.
+        Err(error) => return row(State::NotApplicable, error),
+    };
+    let mut config = subject.config.clone();
+    config.clocks.sysfs_root = subject.host.path("/");
+    let what = described(&config);
+    match examine(&config, &bundle) {
+        Ok(notices) if notices.is_empty() => row(State::Ok, what),
+        Ok(notices) => row(State::Warn, notices.join("; ")).fix(SEE_CLOCKS),
+        Err(error) if error.is_of_host() => row(State::Fail, error.to_string()).fix(SEE_CLOCKS),
+        Err(error) => row(State::Fail, error.to_string()).fix(MAKE_PLAN),
+    }
+}
+
+/// Makes a plan that fits.
+const MAKE_PLAN: &str = "e4 profile --out costs.toml && e4 plan --table costs.toml --out plan.toml # then --plan plan.toml";
+/// What mends a clock is in the clock's own row.
+const SEE_CLOCKS: &str = "e4 run --dvfs off # or mend the clocks as their rows say";
+
+fn described(config: &Config) -> String {
+    let read = config
+        .dvfs
+        .plan
+        .as_deref()
+        .map(|path| (path, PlanFile::read(path)));
+    match read {
+        Some((path, Ok(plan))) => {
+            format!("{}: for {} on {}", path.display(), plan.bundle, plan.board)
+        }
+        _ => "the clocks can be watched".to_owned(),
     }
 }
 
@@ -61,7 +92,10 @@ fn domain(subject: &Subject<'_>, id: &'static str, kind: DomainKind) -> Check {
     }
     let trouble = all.iter().find(|row| row.problem.is_some());
     let state = match trouble {
-        Some(_) => subject.refused(subject.config.dvfs.mode == DvfsMode::Plan),
+        Some(_) => subject.refused(matches!(
+            subject.config.dvfs.mode,
+            DvfsMode::Plan | DvfsMode::Auto
+        )),
         None => State::Ok,
     };
     let check = Check::new(id, WHY, state, found);

@@ -1,6 +1,7 @@
 //! Power sensors: whether there is one to measure energy with.
 
 use super::{Check, State, Subject};
+use crate::config::DvfsMode;
 use crate::power::{Choice, PowerRow, Root, rows};
 
 /// Whether energy can be measured.
@@ -27,7 +28,8 @@ pub(super) fn power(subject: &Subject<'_>) -> Check {
         let found = format!("{sensor}: {boundary}, readings over {window_ms:.1} ms");
         return row(State::Ok, found);
     }
-    let asked = matches!(choice, Choice::Any | Choice::Kind(_));
+    let asked = matches!(choice, Choice::Any | Choice::Kind(_))
+        || subject.config.dvfs.mode == DvfsMode::Auto;
     let (lack, shut) = match asked {
         true => (State::Fail, State::Fail),
         false => (State::NotApplicable, State::Warn),

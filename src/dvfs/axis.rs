@@ -39,6 +39,8 @@ pub(super) struct Axis {
     pub pending: Option<Pending>,
     /// The highest level that may be asked for.
     pub cap: u16,
+    /// The cap that has been counted and said.
+    pub told: u16,
     /// A cap that no other source explains is tried again then.
     pub cap_until_ns: u64,
     /// After a refusal nothing is asked for until then.
@@ -60,6 +62,7 @@ impl Axis {
             good: UNKNOWN,
             pending: None,
             cap: u16::try_from(levels.saturating_sub(1)).unwrap_or(UNKNOWN),
+            told: UNKNOWN,
             cap_until_ns: 0,
             quiet_until_ns: 0,
             arrived: None,

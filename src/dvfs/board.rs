@@ -51,6 +51,12 @@ pub trait Board: Send + Debug {
     /// The highest level that others allow now.
     fn allowed(&mut self, axis: usize) -> usize;
 
+    /// Who keeps an axis below its highest level now.
+    fn limiter(&mut self, axis: usize) -> Option<Limiter> {
+        let _ = axis;
+        None
+    }
+
     /// The clock now in kHz, and whether it is the hardware's own; otherwise it is
     /// what was asked for last, by whomever.
     fn read(&mut self, axis: usize) -> Option<(u32, bool)>;

@@ -31,20 +31,34 @@ impl Controller {
         board: &mut dyn Board,
     ) {
         self.counters.clamped.add();
-        let measured = board.read(axis).is_some_and(|(_, measured)| measured);
+        let at = khz(axis, level, board);
+        let measured = board.read(axis) == Some((at, true));
         let state = &mut self.axes[axis];
         state.pending = None;
         (state.level, state.verified) = (level, measured);
         state.cap_until_ns = at_ns.saturating_add(QUIET_NS);
         if level < state.asked {
             state.cap = level.min(state.cap);
+            state.told = level.min(state.told);
         } else {
             // Held up, or not to be read: asking again at once would not help.
             state.quiet_until_ns = at_ns.saturating_add(QUIET_NS);
         }
         self.plan.forget_points();
-        let khz = khz(axis, level, board);
-        self.say(Trouble::Clamped { axis, khz, by });
+        self.say(Trouble::Clamped { axis, khz: at, by });
+    }
+
+    /// Counts and says a cap that has come or sunk and holds the plan down; one that
+    /// goes may come again.
+    fn tell(&mut self, axis: usize, allowed: u16, board: &mut dyn Board) {
+        let told = self.axes[axis].told;
+        if allowed < told && allowed < self.plan.highest(axis) {
+            self.counters.clamped.add();
+            let khz = khz(axis, allowed, board);
+            let by = board.limiter(axis).unwrap_or(Limiter::Other);
+            self.say(Trouble::Clamped { axis, khz, by });
+        }
+        self.axes[axis].told = allowed;
     }
 
     /// Looks what others allow, and whether they hold down what is in effect.
@@ -73,6 +87,7 @@ impl Controller {
                 State::InEffect | State::Pending | State::Unverified => {}
             }
         }
+        self.tell(axis, allowed, board);
         let state = &mut self.axes[axis];
         let cap = match now_ns < state.cap_until_ns {
             true => allowed.min(state.cap),

@@ -36,6 +36,16 @@ pub enum PlanError {
         /// The digest of the bundle that runs.
         expected: String,
     },
+    /// It was made for another board.
+    #[error(
+        "it is for the board {found}, and this one is {expected}; make one for that with `e4 plan`, or name the board with --board"
+    )]
+    Board {
+        /// Its board.
+        found: String,
+        /// The board that runs.
+        expected: String,
+    },
     /// It has another number of segments.
     #[error("it has {found} segments, the bundle {expected}")]
     Segments {
@@ -89,7 +99,7 @@ impl StagePlan {
         segments: usize,
         tables: &[Vec<u32>; AXES],
     ) -> Result<Self, PlanError> {
-        if file.bundle_sha256 != digest {
+        if !file.bundle_sha256.eq_ignore_ascii_case(digest) {
             return Err(PlanError::Bundle {
                 bundle: file.bundle.clone(),
                 found: file.bundle_sha256.clone(),
@@ -174,6 +184,14 @@ impl StagePlan {
     #[must_use]
     pub fn turn(&self, belief: usize, k: usize) -> Turn {
         self.turns[belief * self.segments + k]
+    }
+
+    /// The highest level of an axis at which anything runs or waits.
+    #[must_use]
+    pub fn highest(&self, axis: usize) -> u16 {
+        let turns = self.turns.iter().map(|turn| turn.levels[axis]);
+        let idle = self.idle.map(|levels| levels[axis]);
+        turns.chain(idle).max().unwrap_or(0)
     }
 
     /// Where the board waits between frames.

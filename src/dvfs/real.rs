@@ -5,7 +5,7 @@
 
 use super::board::{Answer, Board, State};
 use super::{AXES, Axis};
-use crate::clocks::{ClockDomain, DomainKind, Khz, Opp, Outcome};
+use crate::clocks::{ClockDomain, DomainKind, Khz, Limiter, Opp, Outcome};
 use crate::monotonic::now_ns;
 
 /// One axis.
@@ -153,6 +153,11 @@ impl Board for Clocks {
         } = &mut self.axes[axis];
         let highest = domains.iter_mut().map(|d| d.allowed().highest).min();
         highest.map_or(0, |khz| level(levels, khz))
+    }
+
+    fn limiter(&mut self, axis: usize) -> Option<Limiter> {
+        let allowed = self.axes[axis].domains.iter_mut().map(|d| d.allowed());
+        allowed.min_by_key(|allowed| allowed.highest)?.by
     }
 
     fn read(&mut self, axis: usize) -> Option<(u32, bool)> {

@@ -6,12 +6,25 @@
 //! compared in the same way. It is for checks, not for the way of a frame: it
 //! always runs to full depth and copies every feature to the host.
 
-use super::bundle::{Bundle, Golden, elements};
+use super::bundle::{Bundle, Golden, Precision, elements};
 use super::{Engine, EngineError, SegmentIo};
 use serde::Serialize;
 
 /// Largest relative error at which an engine counts as equal to the trainer.
 pub const TOLERANCE: f32 = 1e-3;
+
+/// The same for a bundle in 8 bits: what the last bit of a float makes of a value halfway
+/// between two steps moves others behind it.
+pub const INT8_TOLERANCE: f32 = 0.1;
+
+/// Largest relative error at which features count as the trainer's.
+#[must_use]
+pub fn tolerance(precision: Precision) -> f32 {
+    match precision {
+        Precision::F32 => TOLERANCE,
+        Precision::Int8 => INT8_TOLERANCE,
+    }
+}
 
 /// How far a segment's features are from the trainer's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,13 +38,15 @@ pub struct FeatureError {
     pub max_relative_error: f32,
     /// Features compared: golden clips times frames with features.
     pub features: usize,
+    /// What is let pass.
+    pub tolerance: f32,
 }
 
 impl FeatureError {
-    /// True when the segment is within [`TOLERANCE`].
+    /// True when the segment is within its tolerance.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.max_relative_error <= TOLERANCE
+        self.max_relative_error <= self.tolerance
     }
 }
 
@@ -122,6 +137,7 @@ pub fn golden_features(
             file: spec.file.clone(),
             max_relative_error: 0.0,
             features: 0,
+            tolerance: tolerance(bundle.manifest().precision),
         })
         .collect();
     let frames = golden.pooled_frames();

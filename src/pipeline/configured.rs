@@ -11,7 +11,7 @@ use crate::engine::cpu::CpuEngine;
 use crate::engine::native::NativeEngine;
 use crate::engine::{Engine, EngineError};
 use crate::gates::{Gates, GatesError};
-use crate::power::{EnergyTap, PowerError, Root, Sampler, Wish, select};
+use crate::power::{Choice, EnergyTap, PowerError, Root, Sampler, Wish, select};
 use crate::source::clip::{ClipOptions, ClipSource, RawLayout};
 use crate::source::generator::camera::{CameraError, CameraOptions, Generator};
 use crate::source::v4l2::{self, Camera};
@@ -338,10 +338,35 @@ struct Energy {
 }
 
 /// The sensor that the configuration asks for, started.
+/// The flag that asks for energy without naming a sensor; with `none` there is none
+/// by wish. A board is also what a plan is checked against.
+fn energy_flag(config: &Config) -> Option<&'static str> {
+    let power = &config.power;
+    if power.sensor == Choice::None {
+        return None;
+    }
+    let asked = [
+        (power.per_frame == Some(true), "--frame-energy"),
+        (power.rails.is_some(), "--power-rails"),
+        (
+            power.board.is_some() && config.dvfs.mode != DvfsMode::Plan,
+            "--board",
+        ),
+    ];
+    asked
+        .into_iter()
+        .find_map(|(asked, flag)| asked.then_some(flag))
+}
+
 fn energy(config: &Config, live: bool) -> Result<Energy, SetupError> {
     let wish = power_wish(config);
     let selected = select(&Root::new(&config.clocks.sysfs_root), &wish)?;
     let Some(sensor) = selected.sensor else {
+        if let Some(flag) = energy_flag(config) {
+            let why = selected.notices.iter().map(|notice| format!(" ({notice})"));
+            let why = why.collect();
+            return Err(PowerError::Asked { flag, why }.into());
+        }
         return Ok(Energy {
             notices: selected.notices,
             ..Energy::default()

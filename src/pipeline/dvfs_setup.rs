@@ -14,7 +14,7 @@ use crate::plan::changes::{self, Changes};
 use crate::plan::cost::Head;
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{Axis, ClockPoint, Space};
-use crate::power::EnergyTap;
+use crate::power::{EnergyTap, Root, detect};
 use crate::profile::live::{Explorer, Setup};
 use crate::rt::{SchedClass, ThreadSetup, priority};
 use std::path::{Path, PathBuf};
@@ -133,31 +133,68 @@ fn thread(config: &Config, placement: &Placement) -> ThreadSetup {
 }
 
 fn observe(config: &Config) -> Result<Dvfs, DvfsError> {
+    let clocks = watched(config)?;
+    Ok(Dvfs::new(Box::new(clocks), DvfsTask::Observe, None))
+}
+
+fn watched(config: &Config) -> Result<Clocks, DvfsError> {
     let found = discover_within(&tree(config), &[], Duration::ZERO);
     if found.domains.is_empty() {
         return Err(missing("observe", &found, None));
     }
-    let clocks = Clocks::new(found.domains);
-    Ok(Dvfs::new(Box::new(clocks), DvfsTask::Observe, None))
+    Ok(Clocks::new(found.domains))
 }
 
-fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<Dvfs, DvfsError> {
+/// A plan that fits, with the clocks that it sets; nothing is claimed yet.
+struct Planned {
+    clocks: Clocks,
+    plan: StagePlan,
+    leads: Leads,
+    /// Domains that are there and cannot be used.
+    left_out: u64,
+}
+
+/// Whether a run as `config` says could follow its clocks here: what it would be
+/// refused for, or the sentences that it would begin with. Takes and writes nothing.
+///
+/// # Errors
+/// Those of a run.
+pub fn examine(config: &Config, bundle: &Bundle) -> Result<Vec<String>, DvfsError> {
+    let mut notices = Vec::new();
+    let found = match config.dvfs.mode {
+        DvfsMode::Off => Ok(()),
+        DvfsMode::Observe => watched(config).map(|_| ()),
+        DvfsMode::Plan => planned(config, bundle, Duration::ZERO, &mut notices).map(|_| ()),
+        DvfsMode::Auto => Ok(()),
+    };
+    match found {
+        Err(error) if error.may_go_on() && config.pipeline.on_error != OnError::Strict => {
+            notices.push(format!("{error}; the run goes on without"));
+        }
+        found => found?,
+    }
+    Ok(notices)
+}
+
+fn planned(
+    config: &Config,
+    bundle: &Bundle,
+    patience: Duration,
+    notices: &mut Vec<String>,
+) -> Result<Planned, DvfsError> {
     let path = config.dvfs.plan.as_deref().unwrap_or(Path::new(""));
+    let refused = |source| DvfsError::Plan {
+        path: path.to_owned(),
+        source,
+    };
     let file = PlanFile::read(path)?;
+    fits_board(config, &file).map_err(refused)?;
     let leads = leads(config)?;
     let wanted = kinds(&file);
-    let mut found = discover_within(&tree(config), &wanted, PATIENCE);
-    let domains = std::mem::take(&mut found.domains);
-    let lacks = |kind: &&DomainKind| !domains.iter().any(|d| d.kind() == **kind);
-    if let Some(kind) = wanted.iter().find(lacks) {
-        let error = missing("plan", &found, Some(*kind));
-        let strict = config.pipeline.on_error == OnError::Strict;
-        if strict || wanted.iter().all(|kind| lacks(&kind)) {
-            return Err(error);
-        }
-        notices.push(error.to_string());
-    }
-    let mut clocks = Clocks::new(domains);
+    let mut found = discover_within(&tree(config), &wanted, patience);
+    found.keep_savable();
+    let left_out = lacks(config, &found, &wanted, notices)?;
+    let clocks = Clocks::new(found.domains);
     for name in clocks.left_alone() {
         notices.push(format!(
             "the clocks of {name} differ from those of the first of their kind and are left alone"
@@ -165,18 +202,76 @@ fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<D
     }
     let segments = bundle.manifest().segments.len();
     let plan = StagePlan::new(&file, bundle.digest(), segments, &tables(&clocks));
-    let plan = plan.map_err(|source| DvfsError::Plan {
-        path: path.to_owned(),
-        source,
-    })?;
-    clocks = clocks.only(plan.axes());
+    let plan = plan.map_err(refused)?;
+    Ok(Planned {
+        clocks: clocks.only(plan.axes()),
+        plan,
+        leads,
+        left_out,
+    })
+}
+
+/// A plan is for one board, where it is known which one this is.
+fn fits_board(config: &Config, file: &PlanFile) -> Result<(), PlanError> {
+    let named = config.power.board.map(|board| board.0);
+    let detected = || detect(&Root::new(&config.clocks.sysfs_root));
+    let here = named.or_else(|| detected().map(|board| board.name.as_str()));
+    match here {
+        Some(here) if here != file.board => Err(PlanError::Board {
+            found: file.board.clone(),
+            expected: here.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Says what is missing of the `wanted` clocks; returns how many domains are there
+/// and cannot be used.
+fn lacks(
+    config: &Config,
+    found: &Inventory,
+    wanted: &[DomainKind],
+    notices: &mut Vec<String>,
+) -> Result<u64, DvfsError> {
+    let strict = config.pipeline.on_error == OnError::Strict;
+    let lacks = |kind: &&DomainKind| found.find_kind(**kind).is_none();
+    if let Some(&kind) = wanted.iter().find(lacks) {
+        let error = missing("plan", found, Some(kind));
+        if strict || wanted.iter().all(|kind| lacks(&kind)) {
+            return Err(error);
+        }
+    }
+    let mut left_out = 0;
+    for absent in found.absent.iter().filter(|a| wanted.contains(&a.kind)) {
+        let error = DvfsError::Missing {
+            mode: "plan",
+            reason: absent.reason.clone(),
+        };
+        if strict {
+            return Err(error);
+        }
+        left_out += u64::from(absent.broken);
+        notices.push(format!("{error}; that clock is left alone"));
+    }
+    Ok(left_out)
+}
+
+fn plan(config: &Config, bundle: &Bundle, notices: &mut Vec<String>) -> Result<Dvfs, DvfsError> {
+    let Planned {
+        mut clocks,
+        plan,
+        leads,
+        left_out,
+    } = planned(config, bundle, PATIENCE, notices)?;
     let place = Place {
         runtime_dir: config.clocks.runtime_dir.clone(),
         tree: tree(config),
     };
     let guard = clocks.guarded(|domains| Guard::claim(&place, domains))?;
     let task = DvfsTask::Plan(Box::new(plan), Box::new(leads));
-    Ok(Dvfs::new(Box::new(clocks), task, Some(guard)))
+    let dvfs = Dvfs::new(Box::new(clocks), task, Some(guard));
+    dvfs.counters().refused.more(left_out);
+    Ok(dvfs)
 }
 
 /// What `auto` learns from: frames, energy, and what the energy is of.
@@ -202,9 +297,13 @@ fn auto(
         _ => return Err(DvfsError::NoSensor),
     };
     let leads = leads(config)?;
-    let found = discover_within(&tree(config), &[], Duration::ZERO);
+    let mut found = discover_within(&tree(config), &[], Duration::ZERO);
+    found.keep_savable();
     if found.domains.is_empty() {
         return Err(missing("auto", &found, None));
+    }
+    for absent in found.absent.iter().filter(|absent| absent.broken) {
+        notices.push(format!("{}; that clock is left alone", absent.reason));
     }
     let mut clocks = Clocks::new(found.domains);
     for name in clocks.left_alone() {
@@ -254,7 +353,7 @@ fn explorer(
             path: path.clone(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let text = changes::text(path).map_err(wrong)?;
         changes.take(&changes::read(&text).map_err(wrong)?);
     }
     let manifest = bundle.manifest();
@@ -297,7 +396,7 @@ fn leads(config: &Config) -> Result<Leads, DvfsError> {
         path: path.clone(),
         reason,
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = changes::text(path).map_err(wrong)?;
     leads.read(&text).map_err(wrong)?;
     Ok(leads)
 }

@@ -9,7 +9,7 @@
 //! wait for the sensor.
 
 use crate::monotonic::now_ns;
-use crate::power::{Figure, Moment, Sampler};
+use crate::power::{Figure, Moment, Quantity, Sampler};
 use crate::telemetry::FrameResult;
 use crate::telemetry::energy::{EnergyEnd, EnergySummary};
 use std::collections::VecDeque;
@@ -101,7 +101,13 @@ impl RunEnergy {
             return None;
         }
         let figure = history.between(front.from_ns, end_ns);
+        let figure = figure.filter(|figure| self.has_moved(figure));
         self.held.pop_front().map(|held| (held, figure))
+    }
+
+    /// Whether a counter has counted at all: one that stands still measures nothing.
+    fn has_moved(&self, figure: &Figure) -> bool {
+        self.sampler.facts().quantity == Quantity::Power || figure.joules > 0.0
     }
 
     /// Waits a moment for the sensor's last readings.
@@ -110,25 +116,43 @@ impl RunEnergy {
     }
 
     /// The energy of the whole run.
-    pub(super) fn finish(mut self) -> EnergyEnd {
+    pub(super) fn finish(self) -> EnergyEnd {
         let mut notices: Vec<String> = self.sampler.complaint().into_iter().collect();
-        let summary = self.summary();
-        if summary.is_none() && self.results > 0 {
-            let facts = self.sampler.facts();
+        let figure = self.figure();
+        let facts = self.sampler.facts();
+        let stands = figure.filter(|figure| !self.has_moved(figure));
+        if let Some(figure) = stands {
+            notices.push(format!(
+                "no energy figure: the counter of {} has not moved in {:.1} s; choose another with --power-sensor",
+                facts.sensor, figure.seconds
+            ));
+            return EnergyEnd {
+                summary: None,
+                notices,
+            };
+        }
+        if figure.is_none() && self.results > 0 {
             notices.push(format!(
                 "no energy figure: what {} measured of this run is shorter than its window of {}",
                 facts.sensor, facts.window
             ));
         }
-        EnergyEnd { summary, notices }
+        EnergyEnd {
+            summary: figure.and_then(|figure| self.summary(&figure)),
+            notices,
+        }
     }
 
-    fn summary(&mut self) -> Option<EnergySummary> {
+    fn figure(&self) -> Option<Figure> {
         let first_ns = self.first_ns?;
         let first = self.first.or_else(|| self.begin(first_ns))?;
         let end_ns = self.last_ns.min(self.sampler.history().until_ns()?);
         let last = self.sampler.moment(end_ns)?;
-        let figure = self.sampler.history().figure(&first, &last)?;
+        self.sampler.history().figure(&first, &last)
+    }
+
+    fn summary(&self, figure: &Figure) -> Option<EnergySummary> {
+        let first_ns = self.first_ns?;
         let run_s = (self.last_ns - first_ns) as f64 / 1e9;
         let scale = run_s / figure.seconds / self.results as f64;
         let per_frame = |joules: f64| (self.results > 0).then_some(joules * scale);

@@ -70,7 +70,7 @@ pub use auto::FrameTap;
 pub use capture::Damage;
 pub use configured::{SetupError, bundle_path, clip_options, engine, power_wish};
 pub use dvfs::{Dvfs, DvfsTask};
-pub use dvfs_setup::DvfsError;
+pub use dvfs_setup::{DvfsError, examine};
 pub use energy::RunEnergy;
 pub use placement::{Placement, PlacementError, Stage, ThreadPlan};
 pub use run::{Ended, Finished, OnError, Pipeline, PipelineError, Policy, ResultSink};

@@ -6,6 +6,7 @@
 
 use super::point::{Axis, ClockPoint};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// What `e4 profile --transitions --json` writes.
 const SCHEMA: &str = "e4.transitions/1";
@@ -24,14 +25,25 @@ pub struct Measured {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     schema: String,
     domains: Vec<Domain>,
 }
 
+/// What is named with an underscore is for people, and passed over.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Domain {
+    #[serde(default, rename = "domain")]
+    _domain: IgnoredAny,
     kind: Kind,
+    #[serde(default, rename = "between_khz")]
+    _between_khz: IgnoredAny,
+    #[serde(default, rename = "speed_follows_clock")]
+    _speed_follows_clock: IgnoredAny,
+    #[serde(default, rename = "notes")]
+    _notes: IgnoredAny,
     distributions: Vec<Times>,
 }
 
@@ -44,11 +56,48 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Times {
-    direction: String,
-    by: String,
+    direction: Direction,
+    by: Means,
+    #[serde(default, rename = "verified")]
+    _verified: IgnoredAny,
+    #[serde(default, rename = "n")]
+    _n: IgnoredAny,
+    #[serde(default, rename = "missed")]
+    _missed: IgnoredAny,
     p50_us: Option<f64>,
     p90_us: Option<f64>,
+    #[serde(default, rename = "max_us")]
+    _max_us: IgnoredAny,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Up,
+    Down,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Means {
+    Loop,
+    ReadBack,
+}
+
+/// No change of a clock takes longer, microseconds.
+const LONGEST_US: f64 = 60e6;
+/// Larger files are no transitions.
+const LIMIT_BYTES: u64 = 1 << 24;
+
+/// A file's text.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn text(path: &std::path::Path) -> Result<String, String> {
+    let bytes = crate::input::read_regular(path, LIMIT_BYTES).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "is no UTF-8 text".to_owned())
 }
 
 /// What a text says; later entries outweigh earlier ones of the same axis and
@@ -70,12 +119,18 @@ pub fn read(text: &str) -> Result<Vec<Measured>, String> {
             Kind::Emc => Axis::Emc,
         };
         let mut by: Vec<&Times> = domain.distributions.iter().collect();
-        by.sort_by_key(|times| times.by == "loop");
+        by.sort_by_key(|times| times.by == Means::Loop);
         for times in by {
             if let (Some(p50_us), Some(p90_us)) = (times.p50_us, times.p90_us) {
+                let times_us = 0.0..=LONGEST_US;
+                if !times_us.contains(&p50_us) || !times_us.contains(&p90_us) || p90_us < p50_us {
+                    return Err(format!(
+                        "p50_us = {p50_us}, p90_us = {p90_us} are no times of a change (0 to {LONGEST_US}, rising)"
+                    ));
+                }
                 all.push(Measured {
                     axis,
-                    up: times.direction == "up",
+                    up: times.direction == Direction::Up,
                     p50_us,
                     p90_us,
                 });

@@ -42,6 +42,9 @@ use std::path::{Path, PathBuf};
 /// The format's name, in every file's `format`.
 pub const FORMAT: &str = "e4.plan/1";
 
+/// Name of a board that nobody has named.
+pub const UNKNOWN_BOARD: &str = "unknown";
+
 /// Larger files are no plans.
 const LIMIT_BYTES: u64 = 1 << 20;
 
@@ -173,10 +176,7 @@ impl PlanFile {
             path: path.to_owned(),
             source,
         };
-        let file = std::fs::File::open(path).map_err(io)?;
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, LIMIT_BYTES + 1), &mut bytes)
-            .map_err(io)?;
+        let bytes = crate::input::read_regular(path, LIMIT_BYTES + 1).map_err(io)?;
         Self::parse(&bytes).map_err(|reason| PlanFileError::Invalid {
             path: path.to_owned(),
             reason,
@@ -236,6 +236,9 @@ impl PlanFile {
     fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!("its format is {:?}, not {FORMAT:?}", self.format));
+        }
+        if self.board.trim().is_empty() {
+            return Err("board is empty; it names the board that the plan is for".to_owned());
         }
         if !(self.deadline_ms.is_finite() && self.deadline_ms > 0.0) {
             return Err("deadline_ms must be above 0".to_owned());

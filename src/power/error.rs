@@ -49,6 +49,16 @@ pub enum PowerError {
         /// What there is.
         there: String,
     },
+    /// A flag that is of no use without one was given.
+    #[error(
+        "{flag} asks for energy, and this machine has no power sensor that can be read{why}; leave it out, or name a sensor with --power-sensor (e4 doctor lists them)"
+    )]
+    Asked {
+        /// The flag.
+        flag: &'static str,
+        /// Sentences on sensors that cannot be read, with the words before them.
+        why: String,
+    },
     /// There is one, and it cannot be read.
     #[error("{sensor}: cannot read {file} ({fault}){fix}")]
     Unreadable {

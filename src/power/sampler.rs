@@ -15,7 +15,7 @@ use super::figure::{Figure, Mark};
 use super::history::{History, Moment};
 use super::integrate::Integrator;
 use super::select::fix;
-use super::sensor::{PowerSensor, Window};
+use super::sensor::{PowerSensor, Quantity, Window};
 use crate::handoff::ring::{RingRx, RingTx, ring};
 use crate::monotonic::now_ns;
 use crate::rt::nice::give_way;
@@ -42,6 +42,8 @@ pub struct Facts {
     pub boundary: Boundary,
     /// The time that a reading blurs over.
     pub window: Window,
+    /// Whether its readings are power or a counter of energy.
+    pub quantity: Quantity,
 }
 
 /// Readings so far.
@@ -94,6 +96,7 @@ impl Sampler {
             sensor: sensor.name().to_owned(),
             boundary: sensor.boundary().clone(),
             window,
+            quantity: sensor.quantity(),
         };
         let files = (0..sensor.rails().len()).map(|rail| sensor.files(rail).to_vec());
         let files = files.collect();

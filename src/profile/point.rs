@@ -174,15 +174,17 @@ impl Taken {
         self.stretches.iter().map(|t| t.1).sum()
     }
 
-    /// By how much the mean can be off, as a share: one standard error.
+    /// By how much the mean energy can be off, as a share: one standard error of the
+    /// power, or of the time of a run, whichever is more.
     fn off(&self) -> f64 {
-        let watts = self.watts_of_each();
-        let (mean, deviation) = moments(&watts);
-        let count = f64::from(self.count().max(1));
-        match mean > 0.0 {
-            true => deviation / mean / count.sqrt(),
+        let (watts, deviation) = moments(&self.watts_of_each());
+        let share = |mean: f64, deviation: f64, count: u32| match mean > 0.0 {
+            true => deviation / mean / f64::from(count.max(1)).sqrt(),
             false => 0.0,
-        }
+        };
+        let latency = self.latency();
+        let time = share(latency.mean, latency.spread, self.runs());
+        share(watts, deviation, self.count()).max(time)
     }
 
     fn watts_of_each(&self) -> Vec<f64> {

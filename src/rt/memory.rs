@@ -125,11 +125,16 @@ mod tests {
                 let small: Vec<Vec<u8>> = (0..64).map(|_| vec![1; 16 << 10]).collect();
                 black_box((large, small));
             };
-            page_faults().unwrap();
-            let before = page_faults().unwrap();
-            frame();
-            frame();
-            assert_eq!(page_faults().unwrap(), before);
+            let faults = || {
+                let before = page_faults().unwrap();
+                frame();
+                frame();
+                page_faults().unwrap() - before
+            };
+            // Memory that is not locked may be paged out by the kernel meanwhile; what
+            // the heap itself makes fault does so each time.
+            let each: Vec<u64> = (0..5).map(|_| faults()).collect();
+            assert!(each.contains(&0), "{each:?}");
         })
         .join()
         .unwrap();

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod nice;
 pub mod priority;
 pub mod service;
+pub mod signals;
 
 pub use cores::{cores, parse_list, usable, usable_cores};
 

@@ -81,7 +81,8 @@ pub struct Figures {
     pub exits: Vec<u64>,
     /// What was spent beforehand.
     pub search: Search,
-    /// What became of changes of clocks, where the run's own controller made them.
+    /// What became of changes of clocks, where the run's own controller made them; the
+    /// warm-up counts in.
     pub dvfs: Option<DvfsSummary>,
 }
 

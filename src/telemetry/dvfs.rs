@@ -107,7 +107,7 @@ pub struct AutoSummary {
     pub replanned: u64,
     /// Times that what was known was given up and measured again.
     pub reopened: u64,
-    /// The single point of least energy, by the probes.
+    /// The single point of least energy, as the last opening found it.
     pub choice: Option<ClockPoint>,
     /// What the energy could be told apart by: `segments`, `work-and-rest`, or
     /// `whole-frames`.

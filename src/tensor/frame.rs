@@ -29,6 +29,8 @@ pub enum PixelFormat {
     I422,
     /// Y, U, V planes, chroma at full size.
     I444,
+    /// Y, U, V interleaved: what a JPEG decoder gives before it makes RGB.
+    Yuv24,
 }
 
 /// Range of the samples of a YUV frame.
@@ -223,7 +225,7 @@ pub struct SurfaceSize {
 
 impl PixelFormat {
     /// All layouts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Gray8,
         Self::Rgb24,
         Self::Bgr24,
@@ -234,6 +236,7 @@ impl PixelFormat {
         Self::I420,
         Self::I422,
         Self::I444,
+        Self::Yuv24,
     ];
 
     /// Sizes of the surfaces of a `width` x `height` frame, those that the format
@@ -247,7 +250,7 @@ impl PixelFormat {
         let three = |chroma| [size(w, h), chroma, chroma];
         Some(match self {
             Self::Gray8 => [size(w, h), none, none],
-            Self::Rgb24 | Self::Bgr24 => [size(w.checked_mul(3)?, h), none, none],
+            Self::Rgb24 | Self::Bgr24 | Self::Yuv24 => [size(w.checked_mul(3)?, h), none, none],
             Self::Yuyv | Self::Uyvy => [size(half_w.checked_mul(4)?, h), none, none],
             Self::Nv12 => [size(w, h), size(half_w.checked_mul(2)?, half_h), none],
             Self::Nv16 => [size(w, h), size(half_w.checked_mul(2)?, h), none],

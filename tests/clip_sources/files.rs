@@ -100,8 +100,8 @@ fn avi_passes_over_what_is_not_its_video() {
     let played = play(&dir.file("no ending", &file)).unwrap();
     assert_eq!(played.first, [100, 110, 120, 130], "{:?}", played.damage);
     let formats: Vec<_> = played.frames.iter().map(|f| f.format).collect();
-    let (grey, rgb) = (PixelFormat::Gray8, PixelFormat::Rgb24);
-    assert_eq!(formats, [grey, rgb, grey, grey]);
+    let (grey, yuv) = (PixelFormat::Gray8, PixelFormat::Yuv24);
+    assert_eq!(formats, [grey, yuv, grey, grey]);
     assert_eq!(played.frames[3].timestamp_ns, 120 * MS);
     assert!(played.damage.is_empty(), "{:?}", played.damage);
 }

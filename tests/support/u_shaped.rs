@@ -2,9 +2,9 @@
 //! that reads the clock a hundred times a second and writes what a sensor then shows.
 
 use super::tree::{CPU, FakeTree};
+use e4::sync::{AtomicBool, Ordering};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use e4::sync::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,8 +27,6 @@ fn milliwatts(khz: u32) -> u32 {
 #[derive(Debug)]
 pub struct Poker {
     over: Arc<AtomicBool>,
-    /// Power is so many percent of what it should be.
-    pub percent: Arc<AtomicU32>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,13 +49,12 @@ impl Poker {
         let current: File = OpenOptions::new().write(true).open(current).unwrap();
         let clock = tree.path(&format!("{CPU}/scaling_max_freq"));
         let over: Arc<AtomicBool> = Arc::default();
-        let percent = Arc::new(AtomicU32::new(100));
-        let (end, scale) = (over.clone(), percent.clone());
+        let end = over.clone();
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
                 let khz = std::fs::read_to_string(&clock).unwrap_or_default();
                 if let Ok(khz) = khz.trim().parse() {
-                    let milliamperes = milliwatts(khz) * scale.load(Ordering::Relaxed) / 1_200;
+                    let milliamperes = milliwatts(khz) / 12;
                     let text = format!("{milliamperes:05}\n");
                     current.write_all_at(text.as_bytes(), 0).unwrap();
                 }
@@ -66,7 +63,6 @@ impl Poker {
         });
         Self {
             over,
-            percent,
             thread: Some(thread),
         }
     }

@@ -14,6 +14,7 @@ from .config import RECIPES
 from .footage import options
 from .footage.project import open_run
 from .pipeline import STAGES, Run
+from .quantised import SUFFIX, QuantisedRun
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,9 +24,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m forge", description=__doc__)
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="mobilenetv2-e5", help="what to make")
     parser.add_argument("--smoke", action="store_true", help="make engines/tiny-e2, in about two minutes")
-    parser.add_argument("--stage", choices=("all", *STAGES), default="all", help="only one stage of the run")
+    parser.add_argument("--stage", choices=("all", *STAGES, "int8"), default="all", help="only one stage of the run")
+    parser.add_argument("--int8", action="store_true", help="then make the 8-bit variant, too: as --stage int8, [OUT-int8]")
     parser.add_argument("--run", type=Path, metavar="DIR", help="clips, checkpoints, features [runs/NAME]")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME; footage: RUN/bundle]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle [engines/NAME; footage: RUN/bundle; int8: with -int8 behind]")
     parser.add_argument("--e4", metavar="PATH", help="the e4 binary that makes clips [built by cargo]")
     parser.add_argument("--generator", default="", metavar="COMMIT", help="commit of that binary, for the card")
     parser.add_argument("--note", default="", metavar="TEXT", help="a sentence about this run, for the card")
@@ -57,6 +59,10 @@ def main(arguments: list[str]) -> int:
         for name, step in steps.items():
             if args.stage == name or (args.stage == "all" and name != "choose"):
                 step()
+        if args.int8 or args.stage == "int8":
+            whole = args.out or out
+            folder = whole if args.stage == "int8" and args.out else whole.with_name(whole.name + SUFFIX)
+            QuantisedRun(run).run_all(folder, f"{command} --stage int8", args.generator, args.note)
     except (ClipError, ValueError) as error:
         print(f"forge: {error}", file=sys.stderr)
         return 2

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from .heads import Heads
-from .segments import max_error, segment_models
+from .segments import Sessions, max_error, segment_models
 from .stream import Life, Policy, step
 from .trunk import Trunk
 
@@ -45,6 +46,16 @@ class Network:
     cut_distance: float = 0.5
     """Written even when cuts are ignored."""
     fit: str = "crop"
+    models: list[onnx.ModelProto] | None = None
+    """Segments in 8 bits that take the trunk's place."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Normalised images [B, 3, H, W] -> per exit the pooled feature."""
+        if self.models is None:
+            return self.trunk(images)
+        sessions = Sessions([model.SerializeToString() for model in self.models], as_written=True)
+        rows = [sessions(image[None].numpy()) for image in images]
+        return [torch.from_numpy(np.concatenate(pooled)) for pooled in zip(*rows)]
 
 
 def finish(trunk: Trunk, heads: Heads) -> tuple[Trunk, Heads]:
@@ -110,7 +121,7 @@ def golden_tensors(net: Network, frames: np.ndarray, labels: np.ndarray) -> dict
     heads, policy = net.heads, Policy(tuple(net.thresholds))
     clips, length = frames.shape[:2]
     pixels = torch.from_numpy(frames)
-    features = [net.trunk(normalise(clip)) for clip in pixels]
+    features = [net.features(normalise(clip)) for clip in pixels]
     v = torch.stack([heads.adapt(f) for f in features])
     projected, state = heads.project(heads.combine(v)), heads.start(clips)
     rows: dict[str, list[Tensor]] = {"logits": [], "gate": [], "beta": [], "exit": []}
@@ -140,6 +151,7 @@ def manifest(net: Network) -> str:
         f"labels = {json.dumps(net.labels, ensure_ascii=False)}",
         f"window = {net.window}",
         f"frame_interval_ns = {net.frame_interval_ns}",
+        *(['precision = "int8"'] if net.models else []),
         "",
         "[input]",
         f"width = {width}",
@@ -186,7 +198,7 @@ def write(
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for i, model in enumerate(segment_models(net.trunk)):
+    for i, model in enumerate(net.models or segment_models(net.trunk)):
         (partial / f"segment_{i}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     (partial / "gates.safetensors").write_bytes(save(gate_tensors(net.heads)))
     vectors = golden_tensors(net, *golden)
@@ -196,7 +208,7 @@ def write(
     (partial / "golden.safetensors").write_bytes(save(vectors))
     (partial / "bundle.toml").write_text(manifest(net))
     error = max_error(partial, net.trunk, normalise(torch.from_numpy(golden[0][:, 0])))
-    if error > ONNX_TOLERANCE:
+    if error > ONNX_TOLERANCE and net.models is None:
         raise ValueError(f"{out}: ONNX Runtime differs from PyTorch by {error:.1e}, more than {ONNX_TOLERANCE}")
     (partial / "CARD.md").write_text(card(error))
     write_sums(partial)

@@ -33,18 +33,23 @@ def fingerprint(trunk: Trunk, heads: Heads) -> str:
 
 
 @torch.inference_mode()
-def adapter_outputs(trunk: Trunk, heads: Heads, clips: ClipSet, cache: Path) -> Tensor:
+def adapter_outputs(
+    trunk: Trunk, heads: Heads, clips: ClipSet, cache: Path, models: list[bytes] | None = None
+) -> Tensor:
     """v of every frame, [N, T, E, D] f32: from `cache` (an .npy file) when it is of these weights.
 
-    `trunk` and `heads` are finished (`export.finish`).
+    `trunk` and `heads` are finished (`export.finish`). `models` are segments for batches of any
+    size that take the trunk's place.
     """
-    wanted = {"weights": fingerprint(trunk, heads), "frames": list(clips.frames.shape)}
+    wanted: dict[str, object] = {"weights": fingerprint(trunk, heads), "frames": list(clips.frames.shape)}
+    if models:
+        wanted["segments"] = hashlib.sha256(b"".join(models)).hexdigest()
     note = cache.with_suffix(".json")
     if note.exists() and json.loads(note.read_text()) == wanted:
         return torch.from_numpy(np.load(cache))
     clip_count, length = clips.frames.shape[:2]
     out = np.empty((clip_count, length, heads.exits, heads.sizes.feature), np.float32)
-    sessions = Sessions.of_trunk(trunk)
+    sessions = Sessions(models) if models else Sessions.of_trunk(trunk)
     started = reported = time.monotonic()
     for i in range(clip_count):
         for at in range(0, length, 32):

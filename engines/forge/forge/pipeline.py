@@ -238,11 +238,11 @@ class Run:
         """`choice.json`."""
         return json.loads((self.folder / "choice.json").read_text())
 
-    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
-        """Write the bundle to `out`."""
+    def network(self) -> Network:
+        """The finished network and what the manifest says of it."""
         recipe, choice = self.recipe, self.choice()
         trunk, heads = self.final()
-        net = Network(
+        return Network(
             name=recipe.name,
             trunk=trunk,
             heads=heads,
@@ -255,6 +255,10 @@ class Run:
             life=Life(**choice["life"]),
             fit=recipe.fit,
         )
+
+    def export(self, out: Path, command: str, generator: str = "", note: str = "") -> None:
+        """Write the bundle to `out`."""
+        recipe, choice, net = self.recipe, self.choice(), self.network()
         golden = self.clips("golden")
         frames, labels = np.array(golden.frames[: recipe.golden_clips]), golden.labels[: recipe.golden_clips]
         results = json.loads((self.folder / "results.json").read_text())

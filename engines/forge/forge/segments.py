@@ -127,8 +127,11 @@ def _value(name: str, batch: int | str, shape: tuple[int, int, int]) -> onnx.Val
 class Sessions:
     """The segments of a bundle, or of a trunk, in ONNX Runtime on one thread: twice as fast as PyTorch here."""
 
-    def __init__(self, models: list[bytes]) -> None:
+    def __init__(self, models: list[bytes], as_written: bool = False) -> None:
+        """`as_written` runs node by node in floats, whatever could be fused: the same in 8 bits on every machine."""
         options = ort.SessionOptions()
+        if as_written:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1
         self.sessions = [ort.InferenceSession(m, options, providers=["CPUExecutionProvider"]) for m in models]
 

@@ -3,7 +3,6 @@
 use crate::plan::file::PlanFile;
 use crate::sim::{Run, Simulated};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// The format's name, in every JSON object.
 pub(super) const SCHEMA: &str = "e4.sim/1";
@@ -47,88 +46,94 @@ impl<'a> Report<'a> {
     }
 
     pub fn words(&self) -> String {
+        let lines = self.what().into_iter().chain(self.figures());
+        let lines = lines.map(|(name, what)| format!("{name:<16}{what}\n"));
+        lines.collect()
+    }
+
+    /// What was simulated.
+    fn what(&self) -> Vec<(&'static str, String)> {
+        let run = self.run;
+        let board = format!(
+            "{} ({}; {})",
+            run.board.title,
+            run.board.name,
+            run.board.mark()
+        );
+        let policy = &run.trace.head.exit_policy;
+        let method = format!("{} ({})", run.method.name(), run.method.title());
+        vec![
+            ("board", board),
+            ("bundle", format!("{}, exits by {policy}", run.of.bundle)),
+            ("method", method),
+        ]
+    }
+
+    fn figures(&self) -> Vec<(&'static str, String)> {
         let Self { run, simulated } = self;
         let f = &simulated.figures;
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let mut line = |name: &str, what: String| {
-            let _ = writeln!(text, "{name:<16}{what}");
-        };
-        line(
-            "board",
-            format!(
-                "{} ({}; {})",
-                run.board.title,
-                run.board.name,
-                run.board.mark()
-            ),
-        );
-        line(
-            "bundle",
-            format!("{}, exits by {}", run.of.bundle, run.trace.head.exit_policy),
-        );
-        line(
-            "method",
-            format!("{} ({})", run.method.name(), run.method.title()),
-        );
-        line(
-            "frames",
-            format!(
-                "{} at {:.2} a second, mean exit {:.2}",
-                f.frames,
-                1e3 / ms(run.pace.interval_ns),
-                f.mean_exit
-            ),
-        );
-        line(
-            "latency ms",
-            format!(
-                "mean {:.3}, p50 {:.3}, p99 {:.3}, longest {:.3}",
-                f.latency_mean_ms, f.latency_p50_ms, f.latency_p99_ms, f.latency_max_ms
-            ),
-        );
-        line(
-            "energy mJ",
-            format!(
-                "{:.2} a frame, idle included ({:.2} while segments run); {:.3} W; {}",
-                f.energy_mj,
-                f.work_mj,
-                f.watts,
-                run.board.simulated_boundary()
-            ),
-        );
-        line(
-            "deadline",
-            format!(
-                "{:.2} ms, {} frames late",
-                ms(run.pace.deadline_ns),
-                f.deadline_misses
-            ),
-        );
-        line("accuracy", accuracy(f.clip_accuracy, f.frame_accuracy));
-        if f.search.probes > 0 {
-            line(
-                "search",
+        let (interval_ms, deadline_ms) = (ms(run.pace.interval_ns), ms(run.pace.deadline_ns));
+        let mut lines = vec![
+            (
+                "frames",
                 format!(
-                    "{} probes, {:.1} s, {:.1} J",
-                    f.search.probes, f.search.seconds, f.search.joules
+                    "{} at {:.2} a second, mean exit {:.2}",
+                    f.frames,
+                    1e3 / interval_ms,
+                    f.mean_exit
                 ),
-            );
-        }
-        if let Some(c) = &f.dvfs {
-            line(
-                "changes",
+            ),
+            (
+                "latency ms",
                 format!(
-                    "{} staged, {} late, {} at start, {} folded, {} in vain, {} idle, {} clamped",
-                    c.staged, c.late, c.at_start, c.folded, c.in_vain, c.idle, c.clamped
+                    "mean {:.3}, p50 {:.3}, p99 {:.3}, longest {:.3}",
+                    f.latency_mean_ms, f.latency_p50_ms, f.latency_p99_ms, f.latency_max_ms
                 ),
-            );
-        }
-        if let Some((_, plan)) = &simulated.plan {
-            line("plan", clocks(plan));
-        }
-        line("these figures", format!("are {}", run.board.mark()));
-        text
+            ),
+            (
+                "energy mJ",
+                format!(
+                    "{:.2} a frame, idle included ({:.2} while segments run); {:.3} W; {}",
+                    f.energy_mj,
+                    f.work_mj,
+                    f.watts,
+                    run.board.simulated_boundary()
+                ),
+            ),
+            (
+                "deadline",
+                format!("{deadline_ms:.2} ms, {} frames late", f.deadline_misses),
+            ),
+            ("accuracy", accuracy(f.clip_accuracy, f.frame_accuracy)),
+        ];
+        lines.extend(self.clocks());
+        lines.push(("these figures", format!("are {}", run.board.mark())));
+        lines
+    }
+
+    /// How the clocks were found and set.
+    fn clocks(&self) -> Vec<(&'static str, String)> {
+        let (search, dvfs) = (&self.simulated.figures.search, &self.simulated.figures.dvfs);
+        let search = (search.probes > 0).then(|| {
+            format!(
+                "{} probes, {:.1} s, {:.1} J",
+                search.probes, search.seconds, search.joules
+            )
+        });
+        let changes = dvfs.as_ref().map(|c| {
+            format!(
+                "{} staged, {} late, {} at start, {} folded, {} in vain, {} idle, {} clamped \
+                 (with the warm-up)",
+                c.staged, c.late, c.at_start, c.folded, c.in_vain, c.idle, c.clamped
+            )
+        });
+        let plan = self.simulated.plan.as_ref();
+        let plan = plan.map(|(_, plan)| clocks(plan));
+        let lines = [("search", search), ("changes", changes), ("plan", plan)];
+        let lines = lines.into_iter();
+        lines
+            .filter_map(|(name, what)| Some((name, what?)))
+            .collect()
     }
 }
 

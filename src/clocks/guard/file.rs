@@ -1,6 +1,8 @@
 //! The guard file, `e4.guard/1`: a JSON line and its SHA-256, filled up to a
 //! multiple of 64 bytes; then one line of 64 bytes for each file, with the value
-//! that our last write left there and the one that was being written (0: none).
+//! that our last write left there, the one that was being written, and the one that
+//! another process chose in between and is to find again (0: none; a line of two
+//! values has no such).
 //! A line lies in one page, so a killed process leaves the old line or the new.
 
 use super::super::domain::DomainKind;
@@ -113,6 +115,7 @@ impl Default for Head {
 pub(super) struct Record {
     pub holds: u64,
     pub next: u64,
+    pub kept: u64,
 }
 
 impl Record {
@@ -122,10 +125,10 @@ impl Record {
 }
 
 /// A file's line. Allocates nothing.
-pub(super) fn record(holds: u64, next: u64) -> [u8; RECORD] {
+pub(super) fn record(holds: u64, next: u64, kept: u64) -> [u8; RECORD] {
     let mut line = [b' '; RECORD];
-    // Two times 20 digits and a blank fit.
-    let _ = write!(&mut line[..], "{holds:>20} {next:>20}");
+    // Three times 20 digits and two blanks fit.
+    let _ = write!(&mut line[..], "{holds:>20} {next:>20} {kept:>20}");
     line[RECORD - 1] = b'\n';
     line
 }
@@ -133,10 +136,12 @@ pub(super) fn record(holds: u64, next: u64) -> [u8; RECORD] {
 fn parse_record(line: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let mut words = text.split_whitespace().map(str::parse);
-    let (Some(Ok(holds)), Some(Ok(next)), None) = (words.next(), words.next(), words.next()) else {
+    let (Some(Ok(holds)), Some(Ok(next))) = (words.next(), words.next()) else {
         return None;
     };
-    Some(Record { holds, next })
+    let kept = words.next().unwrap_or(Ok(0)).ok()?;
+    let record = Record { holds, next, kept };
+    words.next().is_none().then_some(record)
 }
 
 impl Head {
@@ -153,7 +158,7 @@ impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.text().into_bytes();
         for _ in &self.files {
-            bytes.extend(record(0, 0));
+            bytes.extend(record(0, 0, 0));
         }
         bytes
     }
@@ -179,6 +184,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Head, Vec<Record>), String> {
     if head.schema != SCHEMA {
         return Err(format!("it is {}, not {SCHEMA}", head.schema));
     }
+    super::legal::check(&head)?;
     let records: Option<Vec<Record>> = rest.chunks(RECORD).map(parse_record).collect();
     match records {
         Some(records) if records.len() == head.files.len() => Ok((head, records)),
@@ -194,7 +200,11 @@ pub(super) fn records(file: &File, head: &Head) -> Vec<Record> {
             let read = file.read_exact_at(&mut line, head.record_offset(index));
             let record = read.ok().and_then(|()| parse_record(&line));
             // What cannot be read back counts as written.
-            record.unwrap_or(Record { holds: 1, next: 1 })
+            record.unwrap_or(Record {
+                holds: 1,
+                next: 1,
+                kept: 0,
+            })
         })
         .collect()
 }

@@ -52,6 +52,31 @@ struct Work<'a> {
     action: Action,
 }
 
+impl Work<'_> {
+    /// What its file is to hold.
+    fn now(&self) -> u64 {
+        match self.action {
+            Action::Restored { now, .. } => now,
+            _ => self.saved.give_back,
+        }
+    }
+
+    /// A choice of others that is in force again is theirs, not the original.
+    fn report(self, tree: &Tree) -> FileReport {
+        let action = match self.action {
+            Action::Restored { now, .. } if now != self.saved.give_back => Action::LeftAlone {
+                holds: now.to_string(),
+                original: self.saved.give_back.to_string(),
+            },
+            action => action,
+        };
+        FileReport {
+            file: tree.path(&self.saved.file),
+            action,
+        }
+    }
+}
+
 fn give_back(tree: &Tree, head: &Head, records: &[Record]) -> Vec<FileReport> {
     let caps = caps(tree, head);
     let mut works: Vec<Work<'_>> = head
@@ -69,13 +94,7 @@ fn give_back(tree: &Tree, head: &Head, records: &[Record]) -> Vec<FileReport> {
     for work in &mut works {
         read_back(tree, head.kind, work, &caps);
     }
-    works
-        .into_iter()
-        .map(|work| FileReport {
-            file: tree.path(&work.saved.file),
-            action: work.action,
-        })
-        .collect()
+    works.into_iter().map(|work| work.report(tree)).collect()
 }
 
 fn caps(tree: &Tree, head: &Head) -> Caps {
@@ -106,7 +125,7 @@ fn judge<'a>(
         },
         Ok(was) if is_ours(kind, saved, record, was, caps) => Action::Restored {
             was,
-            now: saved.give_back,
+            now: back(kind, saved, record),
         },
         Ok(holds) => Action::LeftAlone {
             holds: holds.to_string(),
@@ -124,6 +143,16 @@ fn is_gone(error: &io::Error) -> bool {
     [libc::ENOENT, libc::ENODEV, libc::ENXIO]
         .iter()
         .any(|&gone| error.raw_os_error() == Some(gone))
+}
+
+/// What a file is to hold again: what another process has chosen since the start,
+/// else what it held.
+fn back(kind: DomainKind, saved: &Saved, record: Record) -> u64 {
+    match record.kept {
+        0 => saved.give_back,
+        kept if saved.same(kind, kept, saved.give_back) => saved.give_back,
+        kept => kept,
+    }
 }
 
 /// Ours is what we wrote last or were writing, what was there before, what is to
@@ -145,7 +174,7 @@ fn is_ours(kind: DomainKind, saved: &Saved, record: Record, holds: u64, caps: &C
 fn order(works: &[Work<'_>]) -> Vec<usize> {
     let find = |role| works.iter().position(|work| work.saved.role == role);
     let lower_now = find(Role::Min).and_then(|at| works[at].holds);
-    let upper_then = find(Role::Max).map(|at| works[at].saved.give_back);
+    let upper_then = find(Role::Max).map(|at| works[at].now());
     let upper_first = lower_now
         .zip(upper_then)
         .is_none_or(|(min, max)| max >= min);
@@ -159,12 +188,17 @@ fn order(works: &[Work<'_>]) -> Vec<usize> {
 
 fn write(tree: &Tree, work: &mut Work<'_>) {
     let path = tree.path(&work.saved.file);
-    let written = RawKnob::open(&path).and_then(|knob| knob.write(work.saved.text.as_bytes()));
+    let back = work.now();
+    let text = match back == work.saved.give_back {
+        true => work.saved.text.clone(),
+        false => format!("{back}\n"),
+    };
+    let written = RawKnob::open(&path).and_then(|knob| knob.write(text.as_bytes()));
     work.action = match written {
         Ok(()) => return,
         Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => Action::Gone,
         // What refuses this write has refused the earlier ones.
-        Err(_) if work.holds == Some(work.saved.give_back) => Action::Untouched,
+        Err(_) if work.holds == Some(back) => Action::Untouched,
         Err(errno) => Action::Failed {
             reason: errno.desc().to_owned(),
         },

@@ -32,6 +32,8 @@ pub(in super::super) struct Journal {
     offset: u64,
     /// What the file holds by our last write that came about; 0 before that.
     holds: u64,
+    /// What another process has chosen since the start; 0: nothing.
+    kept: u64,
 }
 
 impl Journal {
@@ -40,7 +42,14 @@ impl Journal {
             gate,
             offset,
             holds: 0,
+            kept: 0,
         }
+    }
+
+    /// Another process has chosen `value`: with our next write, that is what the
+    /// file is to be given back.
+    pub(in super::super) fn keep(&mut self, value: u64) {
+        self.kept = value;
     }
 
     /// Announces `value`, then calls `write`. Whatever happens in between, the
@@ -54,7 +63,7 @@ impl Journal {
         if !gate.open {
             return Err(Refusal::GivenBack);
         }
-        let line: [u8; RECORD] = record(self.holds, value);
+        let line: [u8; RECORD] = record(self.holds, value, self.kept);
         gate.file
             .write_all_at(&line, self.offset)
             .map_err(|error| {

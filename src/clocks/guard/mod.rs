@@ -7,15 +7,21 @@
 //! its own values from those of others. [`Guard::give_back`], a drop and a panic
 //! write the originals back in an order in which the lower limit never passes the
 //! upper one, and remove the file; after SIGKILL [`recover`] does it. A file that
-//! somebody else has written to since is left alone and reported. A limit that
+//! somebody else has written to since is left alone and reported; where e4 has
+//! written to it again, within what the other allows, the other's value is put back. A limit that
 //! was low because of heat or the firmware is given back as the hardware's. A
 //! guard of another boot is discarded: that boot's clocks are gone.
 //!
-//! Ownership of a domain is an `flock` on its guard file; the pid in it is text.
+//! Ownership of a domain is an `flock` on its guard file and one on the clock's own
+//! file, which every e4 shares, wherever it keeps its guards; the pid is text.
 //! After the giving back no knob writes any more, whoever still holds it.
 //!
-//! Not guaranteed: anything against a process that deletes the guard file; two
-//! runtime directories know nothing of each other.
+//! What a guard file names is input: nothing but its domain's own files is ever
+//! written to from it, and nothing but numbers.
+//!
+//! Not guaranteed: anything against a process that deletes the guard file; what a
+//! killed e4 has left under one runtime directory, a start with another one takes
+//! for the originals.
 //!
 //! Costs: a few fsyncs at start; one more `pwrite` (to a tmpfs, usually) a write.
 
@@ -23,6 +29,7 @@ mod error;
 mod file;
 mod give_back;
 mod journal;
+mod legal;
 mod recover;
 mod report;
 #[cfg(test)]
@@ -35,9 +42,11 @@ pub use recover::recover;
 pub use report::{Action, Ending, FileReport, Report};
 
 use super::ClockDomain;
+use super::domain::SaveError;
 use super::sysfs::Tree;
 use file::{Head, OldGovernor};
 use journal::Gate;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -87,7 +96,15 @@ struct Held {
     head: Head,
     path: PathBuf,
     gate: Arc<Mutex<Gate>>,
-    lock: Mutex<Option<Flock<File>>>,
+    lock: Mutex<Option<Locks>>,
+}
+
+/// The guard file, and the clock's own file: that one every e4 locks, wherever it
+/// keeps its guards.
+#[derive(Debug)]
+struct Locks {
+    guard: Flock<File>,
+    _clock: Flock<File>,
 }
 
 impl Guard {
@@ -112,8 +129,9 @@ impl Guard {
             if domain.knobs().is_empty() {
                 continue;
             }
-            let head = head(place, &boot_id, domain.as_ref())?;
-            held.push(hold(place, head).inspect_err(|_| give_back_all(&held))?);
+            let head = head(place, &boot_id, domain.as_ref());
+            let one = head.and_then(|head| hold(place, head));
+            held.push(one.inspect_err(|_| give_back_all(&held))?);
         }
         if let Err(source) = folder.sync_all() {
             give_back_all(&held);
@@ -162,12 +180,12 @@ impl GuardHandle {
 impl Held {
     fn give_back(&self) -> Option<Report> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = lock.take()?;
+        let locks = lock.take()?;
         self.gate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .close();
-        let records = file::records(&file, &self.head);
+        let records = file::records(&locks.guard, &self.head);
         Some(give_back::finish(&self.head, &records, &self.path))
     }
 
@@ -220,13 +238,14 @@ fn head(place: &Place, boot_id: &str, domain: &dyn ClockDomain) -> Result<Head, 
 /// Writes the guard file of one domain and locks it.
 fn hold(place: &Place, head: Head) -> Result<Held, GuardError> {
     let path = place.runtime_dir.join(format!("{}{SUFFIX}", head.domain));
-    if path.exists() {
+    if path.symlink_metadata().is_ok() {
         return Err(recover::who_holds(&path));
     }
     let unkept = |source| GuardError::Keep {
         path: path.clone(),
         source,
     };
+    let clock = lock_clock(place, &head)?;
     let unfinished = path.with_extension("guard.new");
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unkept(error)),
@@ -249,7 +268,30 @@ fn hold(place: &Place, head: Head) -> Result<Held, GuardError> {
         head,
         path,
         gate: Arc::new(Mutex::new(gate)),
-        lock: Mutex::new(Some(lock)),
+        lock: Mutex::new(Some(Locks {
+            guard: lock,
+            _clock: clock,
+        })),
+    })
+}
+
+/// Locks a file of the clock itself against an e4 with another runtime directory.
+fn lock_clock(place: &Place, head: &Head) -> Result<Flock<File>, GuardError> {
+    let shown = head.files.first().map_or("", |saved| &saved.shown);
+    let unreadable = |errno| SaveError {
+        file: shown.to_owned(),
+        errno,
+    };
+    let file = File::open(place.tree.path(shown)).map_err(|error| {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        unreadable(errno)
+    })?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => GuardError::Busy {
+            domain: head.domain.clone(),
+            pid: None,
+        },
+        errno => unreadable(errno).into(),
     })
 }
 

@@ -1,12 +1,14 @@
 //! Gives back what a killed e4 has left.
 
 use super::file::decode;
+use super::legal::{self, LIMIT_BYTES};
 use super::report::{Ending, Report};
 use super::{GuardError, SUFFIX, UNFINISHED, boot_id, give_back, lock_folder};
 use crate::clocks::sysfs::Tree;
-use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Gives back the clocks of every guard in `runtime_dir` whose process is gone. A
@@ -58,9 +60,12 @@ fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Gives back the clocks of one guard; `None` where it has gone by itself.
 fn recover_one(path: &Path, tree: Option<&Tree>) -> Result<Option<Report>, GuardError> {
     let mut bytes = Vec::new();
-    let mut file = match File::open(path) {
+    let mut file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Ok(Some(damaged(path, error.to_string())));
+        }
         Err(error) => {
             let reason = format!(
                 "{} cannot be read ({error}); run `e4 restore` as root",
@@ -70,7 +75,7 @@ fn recover_one(path: &Path, tree: Option<&Tree>) -> Result<Option<Report>, Guard
         }
     };
     // A process that gives back its clocks unlinks its guard while it is locked.
-    let read = file.read_to_end(&mut bytes);
+    let read = (&mut file).take(LIMIT_BYTES).read_to_end(&mut bytes);
     let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
         let held = who(path, &bytes).to_string();
         return Ok(Some(refused(path, Ending::Running, held)));
@@ -83,13 +88,7 @@ fn recover_one(path: &Path, tree: Option<&Tree>) -> Result<Option<Report>, Guard
         .and_then(|_| decode(&bytes));
     let (head, records) = match decoded {
         Ok(guard) => guard,
-        Err(reason) => {
-            let error = GuardError::Damaged {
-                path: path.to_owned(),
-                reason,
-            };
-            return Ok(Some(refused(path, Ending::Damaged, error.to_string())));
-        }
+        Err(reason) => return Ok(Some(damaged(path, reason))),
     };
     let recorded = Tree::new(&head.sysfs_root);
     if let Some(tree) = tree
@@ -105,7 +104,36 @@ fn recover_one(path: &Path, tree: Option<&Tree>) -> Result<Option<Report>, Guard
     if head.boot_id != boot_id(&recorded)? {
         return Ok(Some(discard(path, head.domain)));
     }
+    if let Err(reason) = legal::check_places(&recorded, &head) {
+        return Ok(Some(damaged(path, reason)));
+    }
     Ok(Some(give_back::finish(&head, &records, path)))
+}
+
+/// A guard file, if that is what it is: what blocks or leads elsewhere is not
+/// opened.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits())
+        .open(path);
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    let file = file.map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP | libc::ENXIO) => no_file(),
+        _ => error,
+    })?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(no_file()),
+    }
+}
+
+fn damaged(path: &Path, reason: String) -> Report {
+    let error = GuardError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    refused(path, Ending::Damaged, error.to_string())
 }
 
 fn discard(path: &Path, domain: String) -> Report {
@@ -148,11 +176,18 @@ pub(super) fn who_holds(path: &Path) -> GuardError {
     let stale = || GuardError::Stale {
         path: path.to_owned(),
     };
-    let Ok(mut file) = File::open(path) else {
-        return stale();
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return GuardError::Damaged {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            };
+        }
+        Err(_) => return stale(),
     };
     let mut bytes = Vec::new();
-    let read = file.read_to_end(&mut bytes);
+    let read = (&mut file).take(LIMIT_BYTES).read_to_end(&mut bytes);
     if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err() {
         return who(path, &bytes);
     }

@@ -60,7 +60,7 @@ fn bad_values_of_other_parts_name_file_line_key_and_what_would_fit() {
         ),
         (
             "[engine]\nkind = \"gpu\"",
-            "e4.toml:2: engine.kind: \"gpu\" is not one of auto, native, tract, cpu",
+            "e4.toml:2: engine.kind: \"gpu\" is not one of auto, native, tract, ort, cpu",
         ),
         (
             "[pipeline]\nslots = 2",

@@ -34,6 +34,9 @@ pub struct Manifest {
     pub window: usize,
     /// Spacing of the frames that the model was trained on.
     pub frame_interval_ns: u64,
+    /// What the segments compute in.
+    #[serde(default)]
+    pub precision: Precision,
     /// The input tensor.
     pub input: InputSpec,
     /// The life of the temporal state.
@@ -47,6 +50,17 @@ pub struct Manifest {
     /// The exits, in order.
     #[serde(rename = "exit")]
     pub exits: Vec<ExitSpec>,
+}
+
+/// What segments compute in. Inputs and outputs are of 32-bit floats in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// Bytes between QuantizeLinear and DequantizeLinear.
+    Int8,
 }
 
 /// How a frame becomes the input tensor `[1, 3, height, width]`, planar R, G, B.

@@ -23,8 +23,8 @@ mod validate;
 pub use checksums::SUMS;
 pub use golden::Golden;
 pub use manifest::{
-    CutPolicy, ExitSpec, Fit, HeadsSpec, InputSpec, Manifest, ManifestError, SCHEMA, SegmentSpec,
-    Shape, StatePolicy, StateSpec, elements,
+    CutPolicy, ExitSpec, Fit, HeadsSpec, InputSpec, Manifest, ManifestError, Precision, SCHEMA,
+    SegmentSpec, Shape, StatePolicy, StateSpec, elements,
 };
 
 use map::MappedFile;

@@ -5,9 +5,10 @@
 //! cannot be a network at all is [`Refusal::Broken`].
 
 mod conv;
+mod quantised;
 mod simple;
 
-use super::graph::{Graph, Node, Op, Pads, Tensor, TensorId};
+use super::graph::{Graph, Node, Op, Pads, Quant, Tensor, TensorId};
 use super::onnx::{Constant, MAX_ELEMENTS, Model, Port, constant, label};
 use super::{Refusal, broken};
 use std::collections::HashMap;
@@ -32,6 +33,8 @@ struct Builder<'m> {
     graph: Graph,
     /// Which node makes a tensor.
     makers: HashMap<TensorId, usize>,
+    /// Tensors of 8-bit values.
+    quants: HashMap<TensorId, Quant>,
 }
 
 /// Why one node is refused: its text follows the node's name.
@@ -74,6 +77,7 @@ pub(super) fn graph(
         values: HashMap::new(),
         graph: Graph::default(),
         makers: HashMap::new(),
+        quants: HashMap::new(),
     };
     let &[1, c, h, w] = input.1 else {
         return Err(broken(format!("{} is not [1, C, H, W]", input.0)));
@@ -225,6 +229,9 @@ impl<'m> Builder<'m> {
             return impossible(format!("it has no input {i}"));
         }
         match self.values.get(name) {
+            Some(value) if self.quants.contains_key(&value.tensor) => {
+                unsupported("it reads 8-bit values; only a DequantizeLinear may")
+            }
             Some(value) => Ok(*value),
             None if self.constants.contains_key(name) => {
                 unsupported(format!("its input {name:?} is a constant"))
@@ -281,6 +288,8 @@ impl<'m> Builder<'m> {
             "GlobalAveragePool" | "ReduceMean" => self.global_pool(node),
             "AveragePool" => self.average_pool(node),
             "Pad" => self.pad(node),
+            "QuantizeLinear" => self.quantize(node),
+            "DequantizeLinear" => self.dequantize(node),
             "Flatten" | "Reshape" | "Squeeze" => self.reshape(node),
             _ => unsupported("the native engine has no such operator"),
         }
@@ -310,6 +319,9 @@ impl<'m> Builder<'m> {
                 node: format!("Pad that makes {name:?}"),
                 reason: "only a Conv may read a Pad".to_owned(),
             });
+        }
+        if self.quants.contains_key(&value.tensor) {
+            return Err(broken(format!("the output {name:?} is of 8-bit values")));
         }
         let Tensor { c, h, w } = self.shape(value.tensor);
         let found = if value.flat {

@@ -115,6 +115,9 @@ impl Fusion {
             for (weights, by) in conv.weights.chunks_mut(row).zip(&scale) {
                 weights.iter_mut().for_each(|w| *w *= by);
             }
+            for (step, by) in conv.steps.iter_mut().zip(&scale) {
+                *step *= by;
+            }
             for ((bias, by), more) in conv.bias.iter_mut().zip(&scale).zip(&shift) {
                 *bias = *bias * by + more;
             }
@@ -129,6 +132,7 @@ impl Fusion {
                 },
                 weights: scale,
                 bias: shift,
+                steps: Vec::new(),
                 residual: None,
                 gate: None,
                 act: Act::NONE,

@@ -84,6 +84,8 @@ pub(super) struct Conv {
     pub weights: Vec<f32>,
     /// `[out]`.
     pub bias: Vec<f32>,
+    /// `[out]`, the steps of weights that were quantised; else empty.
+    pub steps: Vec<f32>,
     /// Added before the activation.
     pub residual: Option<TensorId>,
     /// `[in, 1, 1]`: the input is multiplied by it.
@@ -106,6 +108,14 @@ pub(super) struct Pool {
     pub count_padding: bool,
 }
 
+/// How 8-bit values stand for numbers: `(value - zero) * step`. Signed ones count as
+/// unsigned, 128 higher.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Quant {
+    pub step: f32,
+    pub zero: u8,
+}
+
 /// What a node computes.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
@@ -120,6 +130,10 @@ pub(super) enum Op {
     /// The first input by the second, `[c, 1, 1]`.
     Gate(Act),
     Pool(Pool),
+    /// To the nearest 8-bit value, ties to even.
+    Quantise(Quant),
+    /// Back to numbers.
+    Dequantise(Quant),
 }
 
 /// A node.
@@ -157,6 +171,12 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// True when parts of it are in 8 bits.
+    pub fn is_quantised(&self) -> bool {
+        let quantises = |node: &Node| matches!(node.op, Op::Quantise(_));
+        self.nodes.iter().any(quantises)
+    }
+
     /// How often each tensor is read, as an output of the network too.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.tensors.len()];

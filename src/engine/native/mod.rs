@@ -7,7 +7,8 @@
 //! HardSwish, SiLU (x times its Sigmoid), Add, Mul by one value per channel
 //! (squeeze-excite), GlobalAveragePool, ReduceMean over the image, AveragePool,
 //! Pad in front of a Conv, Flatten, Reshape and Squeeze of what is flat,
-//! Identity, Dropout, Constant; batch 1, f32, static shapes.
+//! Identity, Dropout, Constant; batch 1, f32, static shapes; and all of these with
+//! QuantizeLinear and DequantizeLinear around them, which run in 8 bits (see `int8`).
 //!
 //! Guarantees: a file outside the set is refused with the node named; any bytes
 //! give a segment or an error. A run allocates nothing and computes on the
@@ -23,6 +24,7 @@
 mod build;
 mod fuse;
 mod graph;
+mod int8;
 mod kernels;
 mod map;
 mod memory;
@@ -40,8 +42,11 @@ use super::bundle::{Bundle, SegmentSpec};
 use super::{
     Buffer, Engine, EngineError, IoLengths, RunError, Segment, SegmentIo, load_error, segment_spec,
 };
+use graph::Graph;
+use int8::Plan8;
 use kernels::Kernels;
 use plan::Plan;
+use step::StepError;
 
 /// Why a file is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +120,7 @@ impl NativeEngine {
             file: "the graph".to_owned(),
             reason: refusal.to_string(),
         };
-        let plan = Plan::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
+        let plan = Network::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
         let elements = |port: NamedShape<'_>| port.1.iter().product();
         Ok(Box::new(NativeSegment {
             index: 0,
@@ -147,7 +152,7 @@ impl NativeEngine {
         bytes: &[u8],
     ) -> Result<NativeSegment, Refusal> {
         let (input, outputs) = ports(spec);
-        let plan = Plan::read(self.kernels, bytes, input, &outputs)?;
+        let plan = Network::read(self.kernels, bytes, input, &outputs)?;
         Ok(NativeSegment {
             index,
             lengths: IoLengths::of(spec),
@@ -197,12 +202,49 @@ impl Engine for NativeEngine {
     }
 }
 
+/// A network ready to run, in floats or in 8 bits.
+#[derive(Debug)]
+enum Network {
+    Floats(Plan),
+    Bytes(Plan8),
+}
+
+impl Network {
+    /// Reads an ONNX file whose input must be `input` and whose outputs are asked for by
+    /// name and shape.
+    fn read(
+        kernels: Kernels,
+        bytes: &[u8],
+        input: NamedShape<'_>,
+        outputs: &[NamedShape<'_>],
+    ) -> Result<Self, Refusal> {
+        let graph: Graph = fuse::fuse(build::graph(onnx::Model::read(bytes)?, input, outputs)?);
+        if graph.is_quantised() {
+            return Plan8::new(kernels.isa(), &graph).map(Self::Bytes);
+        }
+        Plan::new(kernels, &graph).map(Self::Floats)
+    }
+
+    /// Runs on a planar input and writes planar outputs, in the order in which they were
+    /// asked for.
+    fn run<const N: usize>(
+        &mut self,
+        input: &[f32],
+        outputs: [&mut [f32]; N],
+    ) -> Result<(), StepError> {
+        match self {
+            Self::Floats(plan) => plan.run(input, outputs),
+            Self::Bytes(plan) => plan.run(input, outputs),
+        }
+    }
+}
+
 /// A segment and its plan.
 #[derive(Debug)]
 pub(super) struct NativeSegment {
     index: usize,
     lengths: IoLengths,
-    plan: Plan,
+    plan: Network,
     under_way: Option<SegmentIo>,
 }
 

@@ -25,6 +25,16 @@ const MIN_OPSET: i64 = 7;
 pub(super) struct Constant {
     pub dims: Vec<usize>,
     pub data: Data,
+    /// The steps of what was dequantised, and along which axis they differ.
+    pub steps: Option<(usize, Vec<f32>)>,
+}
+
+/// Integers that quantised values come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Integer {
+    U8,
+    I8,
+    I32,
 }
 
 /// Elements of a constant.
@@ -32,6 +42,7 @@ pub(super) struct Constant {
 pub(super) enum Data {
     F32(Vec<f32>),
     I64(Vec<i64>),
+    Quantised(Integer, Vec<i32>),
     /// A type that no supported node takes.
     Other,
 }
@@ -49,6 +60,14 @@ impl Constant {
     pub fn i64s(&self) -> Option<&[i64]> {
         match &self.data {
             Data::I64(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The elements and their type, if they may be quantised values.
+    pub fn quantised(&self) -> Option<(Integer, &[i32])> {
+        match &self.data {
+            Data::Quantised(kind, values) => Some((*kind, values)),
             _ => None,
         }
     }
@@ -157,10 +176,46 @@ pub(super) fn constant(tensor: &TensorProto) -> Result<Constant, String> {
         let values = [values.collect(), tensor.int64_data.clone()].concat();
         check_length(values.len(), len, rest)?;
         Data::I64(values)
+    } else if let Some(kind) = integer(tensor.data_type) {
+        let (values, rest) = integers(kind, raw);
+        let values = [values, tensor.int32_data.clone()].concat();
+        check_length(values.len(), len, rest)?;
+        Data::Quantised(kind, values)
     } else {
         Data::Other
     };
-    Ok(Constant { dims, data })
+    Ok(Constant {
+        dims,
+        data,
+        steps: None,
+    })
+}
+
+fn integer(data_type: i32) -> Option<Integer> {
+    use tensor_proto::DataType;
+    let kinds = [
+        (DataType::Uint8, Integer::U8),
+        (DataType::Int8, Integer::I8),
+        (DataType::Int32, Integer::I32),
+    ];
+    let same = |(of, _): &&(DataType, Integer)| *of as i32 == data_type;
+    kinds.iter().find(same).map(|(_, kind)| *kind)
+}
+
+/// The elements in `raw`, and what is left over.
+fn integers(kind: Integer, raw: &[u8]) -> (Vec<i32>, &[u8]) {
+    match kind {
+        Integer::U8 => (raw.iter().map(|b| i32::from(*b)).collect(), &[]),
+        Integer::I8 => {
+            let values = raw.iter().map(|b| i32::from(b.cast_signed()));
+            (values.collect(), &[])
+        }
+        Integer::I32 => {
+            let (values, rest) = raw.as_chunks();
+            let values = values.iter().map(|b| i32::from_le_bytes(*b));
+            (values.collect(), rest)
+        }
+    }
 }
 
 fn check_length(found: usize, expected: usize, rest: &[u8]) -> Result<(), String> {

@@ -6,19 +6,16 @@
 
 mod lower;
 
-use super::build::graph;
-use super::fuse::fuse;
 use super::graph::{Graph, Node, Op, Pads, Reach, TensorId};
 use super::kernels::{Kernels, Misfit};
 use super::map::{Map, Slot};
 use super::memory::{Aligned, Need, places};
-use super::onnx::Model;
 use super::step::{Import, Scene, Step, StepError};
 use super::{Refusal, broken};
 use std::ops::Range;
 
 /// Most elements of an arena: 1 GiB.
-const MAX_ARENA: usize = 1 << 28;
+pub(super) const MAX_ARENA: usize = 1 << 28;
 
 /// Most channels of a network input that a stem reads in place.
 const MAX_PLANAR: usize = 8;
@@ -35,19 +32,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads an ONNX file whose input must be `input` and whose outputs are
-    /// asked for by name and shape.
-    pub fn read(
-        kernels: Kernels,
-        bytes: &[u8],
-        input: (&str, &[usize]),
-        outputs: &[(&str, &[usize])],
-    ) -> Result<Self, Refusal> {
-        let graph = fuse(graph(Model::read(bytes)?, input, outputs)?);
-        Self::new(kernels, &graph)
-    }
-
-    fn new(kernels: Kernels, graph: &Graph) -> Result<Self, Refusal> {
+    /// The steps of a fused network.
+    pub fn new(kernels: Kernels, graph: &Graph) -> Result<Self, Refusal> {
         let mut planner = Planner::new(kernels, graph);
         planner.assign_roles();
         planner.import()?;
@@ -101,7 +87,7 @@ impl Plan {
     }
 }
 
-fn too_large(len: usize) -> Refusal {
+pub(super) fn too_large(len: usize) -> Refusal {
     broken(format!(
         "its feature maps need {} MiB, more than {}",
         len >> 18,

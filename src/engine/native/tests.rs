@@ -3,22 +3,23 @@
 
 mod differential;
 mod hostile;
-mod make;
+pub(in crate::engine::native) mod make;
 mod networks;
+mod quantised;
 
 use super::kernels::Kernels;
-use super::plan::Plan;
-use super::{Isa, Refusal};
+use super::{Isa, Network, Refusal};
 use make::Net;
+pub(in crate::engine::native) use make::Numbers;
 
 /// The plan of `net` on `isa`; `None` where this machine lacks it.
-fn plan(net: &Net, isa: Isa) -> Option<Result<Plan, Refusal>> {
+fn plan(net: &Net, isa: Isa) -> Option<Result<Network, Refusal>> {
     let outputs: Vec<(&str, &[usize])> = net.outputs();
-    Kernels::of(isa).map(|k| Plan::read(k, &net.encode(), net.input(), &outputs))
+    Kernels::of(isa).map(|k| Network::read(k, &net.encode(), net.input(), &outputs))
 }
 
 /// What `plan` makes of `x`.
-fn run(plan: &mut Plan, net: &Net, x: &[f32]) -> Vec<Vec<f32>> {
+fn run(plan: &mut Network, net: &Net, x: &[f32]) -> Vec<Vec<f32>> {
     let len = |i: usize| net.outputs()[i].1.iter().product();
     let mut first = vec![0.0; len(0)];
     if net.outputs().len() == 1 {

@@ -2,8 +2,8 @@
 //! of speed: what the gates must agree with.
 
 use crate::engine::bundle::{
-    CutPolicy, ExitSpec, Fit, HeadsSpec, InputSpec, Manifest, SCHEMA, SegmentSpec, StatePolicy,
-    StateSpec,
+    CutPolicy, ExitSpec, Fit, HeadsSpec, InputSpec, Manifest, Precision, SCHEMA, SegmentSpec,
+    StatePolicy, StateSpec,
 };
 use std::collections::BTreeMap;
 
@@ -48,6 +48,7 @@ impl Dimensions {
             labels: (0..self.classes).map(|k| format!("class {k}")).collect(),
             window: self.window,
             frame_interval_ns: 1,
+            precision: Precision::F32,
             input: InputSpec {
                 width: 8,
                 height: 8,

@@ -18,7 +18,7 @@ use table::Gathered;
 use super::belief::{Belief, Beliefs};
 use super::changes::Changes;
 use super::cost::CostTable;
-use super::file::{FORMAT, PlanFile, PlannedBelief, PlannedPoint};
+use super::file::{FORMAT, PlanFile, PlannedBelief, PlannedPoint, UNKNOWN_BOARD};
 use super::planner::{
     Costs, CostsError, Demand, Objective, Outcome, Schedule, best_static, evaluate, plan,
 };
@@ -242,7 +242,7 @@ fn file(
     };
     PlanFile {
         format: FORMAT.to_owned(),
-        board: or(&head.board, &ask.board),
+        board: or(&or(&head.board, &ask.board), UNKNOWN_BOARD),
         bundle: or(&head.bundle, &bundle),
         bundle_sha256: or(&head.bundle_sha256, &digest),
         source: some.source,

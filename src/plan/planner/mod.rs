@@ -17,8 +17,8 @@
 //! Guarantees: [`plan`] is exact over all schedules, hence never worse than the
 //! best static point or than E4's plan as executed wherever those keep the
 //! deadline; the deadline is met in every branch; equal input gives an equal
-//! plan. Not guaranteed: that the table is right. Cost: under a millisecond for
-//! 5 segments and 64 points (`cargo bench -- plan`); it allocates.
+//! plan. Not guaranteed: that the table is right. Cost: one to some ten
+//! milliseconds for 5 segments and 64 points (`cargo bench -- planner`); it allocates.
 //!
 //! One change is under way at a time, and two changes never share a segment. The
 //! kernel's own latency is part of the change's time.

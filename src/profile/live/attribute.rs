@@ -20,6 +20,18 @@ pub enum Told {
     Segments,
 }
 
+impl Told {
+    /// The word in summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole-frames",
+            Self::Busy => "work-and-rest",
+            Self::Segments => "segments",
+        }
+    }
+}
+
 /// A short stretch.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Slice {

@@ -3,13 +3,12 @@
 
 use super::attribute::Told;
 use super::frames::{LiveFrame, interval_s, seconds};
+use super::plans::{fixed, slow_down, words};
 use super::samples::{self, FRAMES, Running, Sample};
 use super::watch::{Verdict, Watch};
-use super::{Meter, Order};
+use super::{Meter, Order, Setup};
 use crate::plan::belief::{Seen, learn};
-use crate::plan::changes::Changes;
-use crate::plan::cost::{Head, Source};
-use crate::plan::file::{FORMAT, PlanFile, PlannedBelief, PlannedPoint};
+use crate::plan::file::PlanFile;
 use crate::plan::make::{Ask, make};
 use crate::plan::planner::Objective;
 use crate::plan::search::{Goal, Method, Observation, Search, Step};
@@ -19,34 +18,10 @@ use crate::profile::session::{Found, Weights};
 use crate::telemetry::AutoSummary;
 use std::collections::VecDeque;
 
-/// What an explorer is told once.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The clock points of the board.
-    pub space: Space,
-    /// Multiply-accumulates of each segment with its head: a guess at the times of those
-    /// that no frame has come to.
-    pub macs: Vec<f64>,
-    /// What is to be least.
-    pub objective: Objective,
-    /// Every frame leaves within it, s; none: the time to the next frame.
-    pub deadline_s: Option<f64>,
-    /// No segment may draw more, W.
-    pub power_cap_w: Option<f64>,
-    /// A latency counts as its mean and so many spreads.
-    pub spreads: f64,
-    /// Probes an opening may spend.
-    pub budget: usize,
-    /// How long clocks take to change.
-    pub changes: Changes,
-    /// Board, boundary and bundle.
-    pub head: Head,
-}
-
 /// A probe lasts at least this long, and a window of the sensor.
 const LEAST_NS: u64 = 500_000_000;
 /// What is given to a change that does not come, or to a sensor.
-const PATIENCE_NS: u64 = 4_000_000_000;
+const PATIENCE_NS: u64 = 10_000_000_000;
 /// Probes that may fail in turn.
 const FAILURES: u32 = 3;
 /// Frames that are remembered.
@@ -55,7 +30,8 @@ const RECENT: usize = 2_000;
 const LATEST: usize = 120;
 /// From so many on, two classes of frames are looked for.
 const CLASSES: usize = 100;
-/// After so long a plan that is no longer true is given up at the earliest.
+/// A plan that is no longer true is given up after so long at the earliest, and after
+/// twice as long as the last time.
 const HOLD_NS: u64 = 5_000_000_000;
 
 #[derive(Debug)]
@@ -113,7 +89,10 @@ impl Explorer {
     /// The plan to begin with: all clocks at their highest.
     #[must_use]
     pub fn first(&self) -> PlanFile {
-        self.fixed(self.setup.space.points()[self.setup.space.top()])
+        fixed(
+            &self.setup,
+            self.setup.space.points()[self.setup.space.top()],
+        )
     }
 
     /// What it has spent and found.
@@ -161,12 +140,14 @@ impl Explorer {
         {
             return Some(order);
         }
+        let held_ns = self.closed_ns.saturating_add(self.hold_ns());
         match &mut self.phase {
             Phase::Next => (self.recent.len() >= FRAMES).then(|| self.choose(now_ns)),
             Phase::Probing(_) => self.probing(now_ns, meter),
-            Phase::Closed(None) => None,
+            Phase::Closed(None) if now_ns < held_ns => None,
+            Phase::Closed(None) => Some(self.reopen("measuring again".to_owned())),
             Phase::Closed(Some(watch)) => {
-                let holds = now_ns < self.closed_ns.saturating_add(HOLD_NS);
+                let holds = now_ns < held_ns;
                 let verdict = watch.judge(now_ns, meter);
                 match verdict {
                     Verdict::Holds => None,
@@ -232,6 +213,11 @@ impl Explorer {
     fn interval_s(&self) -> Option<f64> {
         let latest = self.recent.iter().rev().take(LATEST).rev();
         interval_s(&latest.copied().collect::<Vec<_>>())
+    }
+
+    /// For how long a plan is held at least: longer, the more often it was given up.
+    fn hold_ns(&self) -> u64 {
+        HOLD_NS << self.summary.reopened.min(8)
     }
 
     /// Until a change is in effect for certain.
@@ -316,7 +302,7 @@ impl Explorer {
         self.summary.probes += 1;
         self.phase = Phase::Probing(Running::new(point, now_ns));
         Order {
-            plan: Some(self.fixed(point)),
+            plan: Some(fixed(&self.setup, point)),
             say: Vec::new(),
         }
     }
@@ -436,13 +422,16 @@ impl Explorer {
                     Ok(made) => Ok((table, made)),
                     Err(error) => Err(error.to_string()),
                 });
+        let anew = why.is_some();
         let mut say: Vec<String> = why.into_iter().collect();
         match made {
             Ok((table, made)) => {
                 self.summary.plans += 1;
-                self.summary.choice = choice.map(|(point, _)| point);
+                if !anew {
+                    self.summary.choice = choice.map(|(point, _)| point);
+                }
                 self.summary.told = self.told.map(|told| told.name().to_owned());
-                say.push(self.words(made.parts.first().map(|p| p.outcome.energy_j)));
+                say.push(words(&self.summary, self.told, &made));
                 let watch = Watch::new(table, made.file.clone(), now_ns + self.settle_ns(), &ask);
                 self.phase = Phase::Closed(Some(Box::new(watch)));
                 Order {
@@ -468,26 +457,6 @@ impl Explorer {
         }
     }
 
-    fn words(&self, energy_j: Option<f64>) -> String {
-        let told = match self.told {
-            Some(Told::Segments) => "",
-            Some(Told::Busy) => {
-                "; the energy of segments cannot be told apart, only work from waiting"
-            }
-            Some(Told::Whole) | None => {
-                "; the energy of segments cannot be told apart: it is spread over them by time"
-            }
-        };
-        let energy = energy_j.map_or_else(String::new, |j| format!(", {:.3} mJ a frame", j * 1e3));
-        format!(
-            "follows a plan of {} measured points{energy}; exploring took {} probes, {:.1} s and {:.1} J so far{told}",
-            self.probes.len(),
-            self.summary.probes,
-            self.summary.explored_s,
-            self.summary.explored_j,
-        )
-    }
-
     fn ask(&self) -> Ask {
         let weights = self.weights();
         let seen: Vec<Seen> = self
@@ -509,51 +478,6 @@ impl Explorer {
             changes: self.setup.changes,
             limit: self.allowed,
             ..Ask::new(deadline_s, Vec::new())
-        }
-    }
-
-    /// All segments at one point.
-    fn fixed(&self, point: ClockPoint) -> PlanFile {
-        let count = self.setup.macs.len();
-        let even = 1.0 / count.max(1) as f64;
-        let head = &self.setup.head;
-        PlanFile {
-            format: FORMAT.to_owned(),
-            board: head.board.clone(),
-            bundle: head.bundle.clone(),
-            bundle_sha256: head.bundle_sha256.clone(),
-            source: Source::Measured,
-            boundary: head.boundary.clone(),
-            objective: self.setup.objective,
-            deadline_ms: self.setup.deadline_s.unwrap_or(1.0) * 1e3,
-            idle: None,
-            beliefs: vec![PlannedBelief {
-                exit_share: vec![even; count],
-                next: vec![1.0],
-                evidence: Vec::new(),
-                segments: vec![PlannedPoint::new(point, true); count],
-            }],
-        }
-    }
-}
-
-/// By how much at most a frame takes longer at `to` than at `from`: as if all of it
-/// waited for the axis that is slowed down most.
-fn slow_down(from: ClockPoint, to: ClockPoint) -> f64 {
-    let pairs = from.khz().into_iter().zip(to.khz());
-    let ratios = pairs.filter(|(_, to)| *to > 0);
-    let ratios = ratios.map(|(from, to)| f64::from(from) / f64::from(to));
-    ratios.fold(1.0, f64::max)
-}
-
-impl Told {
-    /// The word in summaries.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Whole => "whole-frames",
-            Self::Busy => "work-and-rest",
-            Self::Segments => "segments",
         }
     }
 }

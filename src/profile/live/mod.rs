@@ -20,15 +20,44 @@
 mod attribute;
 mod explorer;
 mod frames;
+mod plans;
 mod samples;
 mod watch;
 
 pub use attribute::Told;
-pub use explorer::{Explorer, Setup};
+pub use explorer::Explorer;
 pub use frames::LiveFrame;
 
+use crate::plan::Space;
+use crate::plan::changes::Changes;
+use crate::plan::cost::Head;
 use crate::plan::file::PlanFile;
+use crate::plan::planner::Objective;
 use crate::power::Figure;
+
+/// What an explorer is told once.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The clock points of the board.
+    pub space: Space,
+    /// Multiply-accumulates of each segment with its head: a guess at the times of those
+    /// that no frame has come to.
+    pub macs: Vec<f64>,
+    /// What is to be least.
+    pub objective: Objective,
+    /// Every frame leaves within it, s; none: the time to the next frame.
+    pub deadline_s: Option<f64>,
+    /// No segment may draw more, W.
+    pub power_cap_w: Option<f64>,
+    /// A latency counts as its mean and so many spreads.
+    pub spreads: f64,
+    /// Probes an opening may spend.
+    pub budget: usize,
+    /// How long clocks take to change.
+    pub changes: Changes,
+    /// Board, boundary and bundle.
+    pub head: Head,
+}
 
 /// Where the energy of a stretch is known from.
 pub trait Meter {

@@ -1,4 +1,4 @@
-//! A profile: a search method says where to measure, [`point`](super::point) measures,
+//! A profile: a search method says where to measure, [`point`] measures,
 //! until the budget is spent or the method is content.
 //!
 //! Guarantees: what is measured next depends on the settings and on what was measured

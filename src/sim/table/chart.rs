@@ -1,6 +1,7 @@
 //! One chart a board: energy a frame by method, work and idle apart, as SVG.
 
 use super::{Entry, Table};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 /// Height of a bar, and of what is around a panel's bars.
@@ -84,31 +85,37 @@ fn panel<'a>(
         .x_desc("mJ a frame: dark while segments run, light while idle")
         .draw()?;
     for (place, entry) in entries.iter().enumerate() {
-        let top = rows - f64::from(count(place)) - 0.15;
-        let (work, all) = (entry.figures.work_mj, entry.figures.energy_mj);
-        let bar = |from: f64, to: f64, colour: RGBColor| {
-            Rectangle::new([(from, top), (to, top - 0.7)], colour.filled())
-        };
-        let work = work.min(all);
-        chart.draw_series([
-            bar(0.0, work, RGBColor(31, 119, 180)),
-            bar(work, all, RGBColor(174, 199, 232)),
-        ])?;
-        let late = match entry.late_percent() {
-            late if late > 0.0 => format!("{all:.1}, {late:.1} % late"),
-            _ => format!("{all:.1}"),
-        };
-        let at = chart.backend_coord(&(all, top - 0.1));
-        area.draw(&Text::new(
-            late,
-            (
-                at.0 - area.get_pixel_range().0.start + 4,
-                at.1 - area.get_pixel_range().1.start,
-            ),
-            ("sans-serif", 13),
-        ))?;
-        let (x, y) = (14, at.1 - area.get_pixel_range().1.start);
-        area.draw(&Text::new(entry.title(), (x, y), ("sans-serif", 13)))?;
+        bar(area, &mut chart, rows - f64::from(count(place)), entry)?;
     }
     Ok(())
+}
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// The bar of a line whose row ends at `top`, its figure behind it and its name before.
+fn bar<'b>(
+    area: &DrawingArea<SVGBackend<'b>, plotters::coord::Shift>,
+    chart: &mut Chart<'_, 'b>,
+    top: f64,
+    entry: &Entry,
+) -> Result<(), Failure<'b>> {
+    let all = entry.figures.energy_mj;
+    let work = entry.figures.work_mj.min(all);
+    let part = |from: f64, to: f64, colour: RGBColor| {
+        Rectangle::new([(from, top - 0.15), (to, top - 0.85)], colour.filled())
+    };
+    chart.draw_series([
+        part(0.0, work, RGBColor(31, 119, 180)),
+        part(work, all, RGBColor(174, 199, 232)),
+    ])?;
+    let figure = match entry.late_percent() {
+        late if late >= 0.1 => format!("{all:.1}, {late:.1} % late"),
+        late if late > 0.0 => format!("{all:.1}, {late:.2} % late"),
+        _ => format!("{all:.1}"),
+    };
+    let (x, y) = chart.backend_coord(&(all, top - 0.25));
+    let (columns, rows) = area.get_pixel_range();
+    let (x, y) = (x - columns.start + 4, y - rows.start);
+    area.draw(&Text::new(figure, (x, y), ("sans-serif", 13)))?;
+    area.draw(&Text::new(entry.title(), (14, y), ("sans-serif", 13)))
 }

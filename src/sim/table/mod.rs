@@ -9,7 +9,7 @@ mod csv;
 mod markdown;
 mod split;
 
-pub use split::Split;
+pub use split::{Peer, Split};
 
 use super::methods::{MethodName, NeedsTrace, Run, SimError, simulate};
 use super::outcome::{Figures, float};

@@ -21,8 +21,8 @@ pub struct Split {
     pub below_governors: f64,
     /// Below the cheapest of zTT, Ring-DVFS and softmax exits under governors, %.
     pub below_best: f64,
-    /// Below the cheapest of those that are late in no more frames than ours.
-    pub below_best_in_time: Option<f64>,
+    /// Below each of the three, and how many of its frames are late, %.
+    pub peers: [Peer; 3],
     /// Below E4 as published, %.
     pub below_e4: f64,
     /// How many times as fast as full depth under governors, with the objective
@@ -34,8 +34,17 @@ pub struct Split {
     pub by_clocks: f64,
     /// Clip accuracy less that of full depth, points.
     pub accuracy: Option<f64>,
-    /// Late frames, %: ours, and the least of the three peers.
-    pub late: [f64; 2],
+    /// Late frames, %.
+    pub late: f64,
+}
+
+/// Ours beside one of zTT, Ring-DVFS and softmax exits under governors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peer {
+    /// Our energy below its, %.
+    pub below: f64,
+    /// Its frames that are late, %.
+    pub late: f64,
 }
 
 const PEERS: [MethodName; 3] = [MethodName::Ztt, MethodName::Ring, MethodName::Softmax];
@@ -63,13 +72,14 @@ impl Split {
         let governed_ms = latency(MethodName::Governors)?;
         let exits_ms = latency(MethodName::GatesGovernors)?;
         let fast_ms = fast.figures.latency_mean_ms;
-        let peers: Vec<&Entry> = PEERS.iter().filter_map(|&method| line(method)).collect();
-        let cheapest = |late: f64| {
-            let in_time = peers.iter().filter(|peer| peer.late_percent() <= late);
-            in_time.map(|peer| peer.figures.energy_mj).reduce(f64::min)
-        };
-        let late = peers.iter().map(|peer| peer.late_percent());
         let own = ours.figures.energy_mj;
+        let peer = |method| {
+            line(method).map(|entry| Peer {
+                below: below(own, entry.figures.energy_mj),
+                late: entry.late_percent(),
+            })
+        };
+        let peers = [peer(PEERS[0])?, peer(PEERS[1])?, peer(PEERS[2])?];
         let accuracy = line(MethodName::Maxn)?.figures.clip_accuracy;
         let gap = ours.figures.clip_accuracy.zip(accuracy);
         Some(Self {
@@ -79,14 +89,17 @@ impl Split {
             staging: 100.0 * (parts[2] - parts[3]) / full,
             whole: below(own, full),
             below_governors: below(own, energy(MethodName::Governors)?),
-            below_best: below(own, cheapest(f64::INFINITY)?),
-            below_best_in_time: cheapest(ours.late_percent()).map(|peer| below(own, peer)),
+            below_best: peers
+                .iter()
+                .map(|peer| peer.below)
+                .fold(f64::INFINITY, f64::min),
+            peers,
             below_e4: below(own, energy(MethodName::E4)?),
             speed_up: governed_ms / fast_ms,
             by_exits: governed_ms / exits_ms,
             by_clocks: exits_ms / fast_ms,
             accuracy: gap.map(|(ours, full)| 100.0 * (ours - full)),
-            late: [ours.late_percent(), late.fold(f64::INFINITY, f64::min)],
+            late: ours.late_percent(),
         })
     }
 }

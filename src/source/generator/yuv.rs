@@ -30,6 +30,7 @@ pub fn convert(rgb: &[u8], width: usize, height: usize, format: PixelFormat, out
         PixelFormat::I420 => picture.planes(out, 2, 2),
         PixelFormat::I422 => picture.planes(out, 2, 1),
         PixelFormat::I444 => picture.planes(out, 1, 1),
+        PixelFormat::Yuv24 => out.extend(pixels.iter().flat_map(|&p| yuv24(p))),
     }
 }
 
@@ -84,6 +85,12 @@ impl Picture<'_> {
     }
 }
 
+/// Y, U and V of a pixel.
+fn yuv24(pixel: [u8; 3]) -> [u8; 3] {
+    let (u, v) = chroma_of(pixel.map(u32::from), 1);
+    [luma(pixel), u, v]
+}
+
 /// Y of a pixel: weights in 1/65536.
 fn luma(pixel: [u8; 3]) -> u8 {
     let [r, g, b] = pixel.map(u32::from);
@@ -126,6 +133,7 @@ mod tests {
         ];
         for (rgb, yuv) in bars {
             assert_eq!(to(PixelFormat::I444, &rgb, 1, 1), yuv);
+            assert_eq!(to(PixelFormat::Yuv24, &rgb, 1, 1), yuv);
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) fn is_rgb(format: PixelFormat) -> bool {
 pub(super) fn layout(format: PixelFormat, width: usize, height: usize) -> Layout {
     match format {
         PixelFormat::Gray8 => planar(width, height, &[]),
-        PixelFormat::Rgb24 => packed(width, height, [0, 1, 2]),
+        PixelFormat::Rgb24 | PixelFormat::Yuv24 => packed(width, height, [0, 1, 2]),
         PixelFormat::Bgr24 => packed(width, height, [2, 1, 0]),
         PixelFormat::Yuyv => pairs(width, height, [0, 1, 3]),
         PixelFormat::Uyvy => pairs(width, height, [1, 0, 2]),

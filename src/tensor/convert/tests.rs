@@ -86,7 +86,7 @@ fn planes(frame: &Frame) -> [Plane<'_>; 3] {
     let neutral = || -> Plane<'_> { (Box::new(|_, _| 128.0), 1, 1) };
     match frame.meta.format {
         PixelFormat::Gray8 => [luma(), neutral(), neutral()],
-        PixelFormat::Rgb24 => [packed(0), packed(1), packed(2)],
+        PixelFormat::Rgb24 | PixelFormat::Yuv24 => [packed(0), packed(1), packed(2)],
         PixelFormat::Bgr24 => [packed(2), packed(1), packed(0)],
         PixelFormat::Yuyv => [pair(full, 2, 0), pair((cw, h), 4, 1), pair((cw, h), 4, 3)],
         PixelFormat::Uyvy => [pair(full, 2, 1), pair((cw, h), 4, 0), pair((cw, h), 4, 2)],

@@ -163,6 +163,13 @@ fn throttled() -> Verdict {
     let dvfs = end(child)?;
     ensure!(counted(&dvfs, "clamped") > 0, "{dvfs}");
     ensure!(counted(&dvfs, "refused") == 0, "{dvfs}");
+    // Some 10 s after the release, the plan's own clock is asked for again.
+    let found = discover(&Tree::default());
+    let cpu = found.find_kind(DomainKind::Cpu).context("no CPU clock")?;
+    let highest = cpu.opps().highest().khz().0;
+    let lines = read("/tmp/lines.json")?;
+    let last: Value = serde_json::from_str(lines.lines().last().context("no line")?)?;
+    ensure!(last["clocks"]["asked"]["cpu_khz"] == highest, "{last}");
     given_up()?;
     until("full speed after cooling", MINUTE, || files() == before)?;
     Ok(())
@@ -178,6 +185,9 @@ fn governor() -> Verdict {
     let dvfs = end(child)?;
     // The pin holds whatever the governor is; it is left as the other one set it.
     ensure!(counted(&dvfs, "refused") == 0, "{dvfs}");
+    ensure!(counted(&dvfs, "clamped") == 0, "{dvfs}");
+    let made = ["staged", "late", "folded"].map(|name| counted(&dvfs, name));
+    ensure!(made.iter().sum::<u64>() > 30, "{dvfs}");
     ensure!(read(&governor)? == "powersave", "it is left alone");
     write(&governor, &before)
 }

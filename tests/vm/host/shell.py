@@ -41,13 +41,8 @@ def need(tools: dict[str, str]) -> None:
     missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
     if not missing:
         return
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    if os.geteuid() != 0:
-        raise RigError(f"install what is missing: sudo {' '.join(install)}")
     say(f"installing {' '.join(missing)}")
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", "-qq", env=env)
-    run(*install, env=env)
+    run(Path(__file__).resolve().parents[3] / "cross/apt-install", *missing)
 
 
 def fingerprint(parts: Iterable[str | Path]) -> str:

@@ -146,6 +146,7 @@ impl<'m> Builder<'m> {
             window,
             weights: self.f32s(node, 1, len)?.unwrap_or_default(),
             bias: self.f32s(node, 2, out)?.unwrap_or_else(|| vec![0.0; out]),
+            steps: self.steps(node, 0, out)?,
             residual: None,
             gate: None,
             act: Act::NONE,
@@ -159,7 +160,7 @@ impl<'m> Builder<'m> {
         &mut self,
         node: &'m NodeProto,
         value: Value,
-        (weights, bias): (Vec<f32>, Vec<f32>),
+        (weights, bias, steps): (Vec<f32>, Vec<f32>, Vec<f32>),
     ) -> Built<()> {
         let of = self.shape(value.tensor);
         let out = bias.len();
@@ -172,6 +173,7 @@ impl<'m> Builder<'m> {
             },
             weights,
             bias,
+            steps,
             residual: None,
             gate: None,
             act: Act::NONE,
@@ -222,19 +224,22 @@ impl<'m> Builder<'m> {
         if node.int("transA", 0) != 0 || !plain("alpha", 1.0) || !plain("beta", 1.0) {
             return unsupported("transA, alpha or beta is not the default");
         }
-        let (out, weights) = self.matrix(node, value, node.int("transB", 0) != 0)?;
+        let transposed = node.int("transB", 0) != 0;
+        let (out, weights) = self.matrix(node, value, transposed)?;
+        let steps = self.steps(node, usize::from(!transposed), out)?;
         let bias = match self.constant(node, 2)?.map(|c| c.f32s()) {
             None => vec![0.0; out],
             Some(Some(&[one])) => vec![one; out],
             Some(_) => self.f32s(node, 2, out)?.unwrap_or_default(),
         };
-        self.product(node, value, (weights, bias))
+        self.product(node, value, (weights, bias, steps))
     }
 
     pub(super) fn matmul(&mut self, node: &'m NodeProto) -> Built<()> {
         let value = self.input(node, 0)?;
         let (out, weights) = self.matrix(node, value, false)?;
-        self.product(node, value, (weights, vec![0.0; out]))
+        let steps = self.steps(node, 1, out)?;
+        self.product(node, value, (weights, vec![0.0; out], steps))
     }
 
     pub(super) fn average_pool(&mut self, node: &'m NodeProto) -> Built<()> {

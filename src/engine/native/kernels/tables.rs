@@ -88,7 +88,7 @@ impl Offsets {
     }
 
     /// The largest offset.
-    pub(super) fn largest(&self) -> usize {
+    pub fn largest(&self) -> usize {
         self.largest
     }
 }

@@ -95,7 +95,9 @@ impl Planner<'_> {
                 let pool = *pool;
                 self.push(Step::Pool(PoolStep { x, out, pool }))
             }
-            Op::Affine { .. } => Err(broken(format!("{} was left over", node.name))),
+            Op::Affine { .. } | Op::Quantise(_) | Op::Dequantise(_) => {
+                Err(broken(format!("{} was left over", node.name)))
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 
 use super::make::{Feature, Geometry, Net, int, ints};
 use super::{Isa, Refusal, plan};
+use crate::engine::native::Network;
 use crate::engine::native::kernels::Kernels;
-use crate::engine::native::plan::Plan;
 use proptest::prelude::*;
 use tract_onnx::pb::{NodeProto, tensor_proto::DataLocation};
 
@@ -149,7 +149,7 @@ fn shapes_must_be_those_asked_for() {
     let kernels = Kernels::of(Isa::Portable).unwrap();
     let outputs = net.outputs();
     let read = |input: &[usize], outputs: &[(&str, &[usize])]| {
-        Plan::read(kernels, &net.encode(), ("x", input), outputs).map(|_| ())
+        Network::read(kernels, &net.encode(), ("x", input), outputs).map(|_| ())
     };
     assert_eq!(read(&[1, 3, 12, 12], &outputs), Ok(()));
     let error = read(&[1, 3, 12, 13], &outputs).unwrap_err().to_string();
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn any_bytes_give_an_error_or_a_plan(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let kernels = Kernels::detect();
-        let refused = Plan::read(kernels, &bytes, ("x", &[1, 3, 8, 8]), &[("y", &[1, 3, 8, 8])]);
+        let refused = Network::read(kernels, &bytes, ("x", &[1, 3, 8, 8]), &[("y", &[1, 3, 8, 8])]);
         prop_assert!(refused.is_err());
     }
 
@@ -209,7 +209,7 @@ proptest! {
             bytes.truncate(len);
         }
         // Whatever the damage, there is an answer; a flipped weight is a good file.
-        let plan = Plan::read(Kernels::detect(), &bytes, net.input(), &net.outputs());
+        let plan = Network::read(Kernels::detect(), &bytes, net.input(), &net.outputs());
         if let Ok(mut plan) = plan {
             super::run(&mut plan, &net, &vec![0.5; 3 * 12 * 12]);
         }

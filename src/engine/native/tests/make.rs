@@ -9,7 +9,7 @@ use tract_onnx::pb::{
 
 /// A small generator of numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Numbers(u64);
+pub(in crate::engine::native) struct Numbers(u64);
 
 impl Numbers {
     pub fn new(seed: u64) -> Self {

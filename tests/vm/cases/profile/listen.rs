@@ -1,6 +1,8 @@
 //! What a run says while it runs.
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -45,8 +47,9 @@ impl Listener {
         }
     }
 
-    /// Waits for the end.
+    /// Asks for the end and waits for it.
     pub fn end(mut self) -> Result<()> {
+        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGINT)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "{status}");
         Ok(())
