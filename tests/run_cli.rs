@@ -294,8 +294,13 @@ fn frames_beyond_the_memory_of_the_machine_are_refused_before_they_are_there() {
         .unwrap()
         .parse()
         .unwrap();
-    if kib > 16 << 20 {
-        println!("SKIP: this machine has memory for them");
+    let gib = kib >> 20;
+    if gib < 32 {
+        let sides = ["--width", "16384", "--height", "16384", "--slots", "64"];
+        refused(&[&["--source", "generator"], &sides[..]].concat(), "memory");
+    }
+    if gib >= 16 {
+        println!("SKIP: this machine has memory for 64 frames of the largest size");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -309,8 +314,6 @@ fn frames_beyond_the_memory_of_the_machine_are_refused_before_they_are_there() {
     file.set_len(300 << 20).unwrap();
     let clip = clip.to_str().unwrap();
     refused(&["--clip", clip, "--slots", "64"], "lower --slots");
-    let sides = ["--width", "16384", "--height", "16384", "--slots", "64"];
-    refused(&[&["--source", "generator"], &sides[..]].concat(), "memory");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) fn bundle(subject: &Subject<'_>) -> Check {
             State::Fail,
             format!("{SHIPPED} is not to be found"),
         )
-        .fix("e4 run --bundle DIR # the bundle to use");
+        .fix("find / -xdev -name bundle.toml 2>/dev/null # name one of the folders with --bundle");
     };
     let bundle = match Bundle::open(&dir) {
         Ok(bundle) => bundle,

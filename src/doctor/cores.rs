@@ -49,7 +49,7 @@ fn bring_in(host: &Host, core: usize) -> String {
     if list("present").contains(&core) {
         return format!("echo 1 | sudo tee {CPU}/cpu{core}/online");
     }
-    format!("name one of this host's cores ({CPU}/present) instead, or auto")
+    format!("cat {CPU}/present # name one of these cores instead, or auto")
 }
 
 /// Whether the scheduler keeps others off infer's core.

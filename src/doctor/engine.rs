@@ -44,8 +44,9 @@ fn ort(subject: &Subject<'_>, id: &'static str, why: &'static str) -> Check {
         }
         (false, None) => {
             let found = format!("ort, but there is no {}", asked.display());
-            let place = Path::new("/path/to/libonnxruntime.so");
-            Check::new(id, why, State::Fail, found).fix(fix(place))
+            Check::new(id, why, State::Fail, found).fix(format!(
+                "pip install --target ~/.local/onnxruntime onnxruntime && export {ONNXRUNTIME_VARIABLE}=\"$(find ~/.local/onnxruntime -name 'libonnxruntime.so*' | head -n 1)\""
+            ))
         }
     }
 }

@@ -144,7 +144,7 @@ fn grant(host: &Host, missing: Capability) -> String {
     if missing.attainable_in(&status(host)) == Some(false) {
         let short = missing.name().trim_start_matches("CAP_");
         return format!(
-            "start the container with `docker run --cap-add={short}`, or the unit with `CapabilityBoundingSet={name} AmbientCapabilities={name}`: here not even root has it",
+            "docker run --cap-add={short} IMAGE e4 doctor # here not even root has it; in a unit: CapabilityBoundingSet={name} AmbientCapabilities={name}",
             name = missing.name()
         );
     }
