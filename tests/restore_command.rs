@@ -234,7 +234,7 @@ fn a_guard_that_names_anything_but_its_clocks_files_is_damaged_and_writes_nothin
         guard["files"][1]["file"] = file.into();
         guard["files"][1]["shown"] = file.into();
     };
-    let cases: [(&str, Change); 15] = [
+    let cases: [(&str, Change); 16] = [
         ("above the tree", &|g| both(g, "../victim")),
         ("absolute", &|g| both(g, &outside_path)),
         ("beside the clock", &|g| both(g, &format!("{CPU}/other"))),
@@ -255,7 +255,8 @@ fn a_guard_that_names_anything_but_its_clocks_files_is_damaged_and_writes_nothin
         ("two lines", &|g| {
             g["files"][1]["text"] = "1113600\n1\n".into()
         }),
-        ("one file", &|g| g["files"] = json!([g["files"][0]])),
+        ("no file", &|g| g["files"] = json!([])),
+        ("one file twice", &|g| g["files"][1] = g["files"][0].clone()),
         ("governor's file", &|g| {
             g["governor"]["file"] = "etc/hostname".into()
         }),

@@ -16,7 +16,7 @@ pub(super) const LIMIT_BYTES: u64 = 1 << 16;
 /// No governor's name is longer (`CPUFREQ_NAME_LEN`, `DEVFREQ_NAME_LEN`).
 const WORD: usize = 64;
 
-/// The files of a domain: two by which it is set, with what shows them.
+/// The files of a domain: those by which it is set, with what shows them.
 struct Known {
     files: [(Role, String, String); 2],
     governor: Option<String>,
@@ -30,11 +30,14 @@ pub(super) fn check(head: &Head) -> Result<(), String> {
     let Some(known) = known(head.kind, &head.folder) else {
         return Err(format!("{:?} is no folder of a clock", head.folder));
     };
-    if head.files.len() != known.files.len() {
-        return Err(format!("it names {} files", head.files.len()));
+    if head.files.is_empty() {
+        return Err("it names no file".to_owned());
     }
-    for (saved, known) in head.files.iter().zip(&known.files) {
-        check_file(saved, known)?;
+    for (index, saved) in head.files.iter().enumerate() {
+        if head.files[..index].iter().any(|s| s.role == saved.role) {
+            return Err(format!("it names {:?} twice", saved.file));
+        }
+        check_file(saved, &known)?;
     }
     let Some(governor) = &head.governor else {
         return Ok(());
@@ -48,8 +51,11 @@ pub(super) fn check(head: &Head) -> Result<(), String> {
     Ok(())
 }
 
-fn check_file(saved: &Saved, (role, file, shown): &(Role, String, String)) -> Result<(), String> {
-    if saved.role != *role || &saved.file != file || &saved.shown != shown {
+fn check_file(saved: &Saved, known: &Known) -> Result<(), String> {
+    let is = |(role, file, shown): &(Role, String, String)| {
+        saved.role == *role && &saved.file == file && &saved.shown == shown
+    };
+    if !known.files.iter().any(is) {
         return Err(format!(
             "{:?} is not the file that its clock is set by",
             saved.file
