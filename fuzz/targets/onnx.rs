@@ -6,10 +6,11 @@ use e4::engine::{Buffer, SegmentIo};
 use libfuzzer_sys::fuzz_target;
 
 /// Input, feature map and pooled feature of the segments that the corpus starts
-/// from.
-const PORTS: [(&[usize], Option<&[usize]>, &[usize]); 2] = [
+/// from, the last of them in 8 bits.
+const PORTS: [(&[usize], Option<&[usize]>, &[usize]); 3] = [
     (&[1, 3, 32, 32], Some(&[1, 12, 8, 8]), &[1, 12, 2, 2]),
     (&[1, 12, 8, 8], None, &[1, 48, 2, 2]),
+    (&[1, 3, 96, 96], Some(&[1, 24, 24, 24]), &[1, 24, 3, 3]),
 ];
 
 fuzz_target!(|bytes: &[u8]| {
