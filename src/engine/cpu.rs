@@ -11,6 +11,7 @@
 //! a run; tract allocates each intermediate tensor.
 
 use super::bundle::{Bundle, SegmentSpec, Shape};
+use super::pending::Pending;
 use super::{Buffer, Engine, EngineError, IoLengths, RunError, Segment, SegmentIo, segment_spec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -82,20 +83,16 @@ struct Outlets {
 
 /// A segment with tract's state and its one input tensor.
 struct CpuSegment {
-    index: usize,
-    lengths: IoLengths,
     outlets: Outlets,
     state: TypedSimpleState,
     input: Arc<Tensor>,
-    under_way: Option<SegmentIo>,
+    pending: Pending,
 }
 
 impl std::fmt::Debug for CpuSegment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CpuSegment")
-            .field("index", &self.index)
-            .field("lengths", &self.lengths)
-            .field("under_way", &self.under_way.is_some())
+            .field("pending", &self.pending)
             .finish_non_exhaustive()
     }
 }
@@ -108,12 +105,10 @@ impl CpuSegment {
         check_shapes(&typed, spec, outlets)?;
         let state = typed.into_optimized()?.into_runnable()?.spawn()?;
         let mut segment = Self {
-            index,
-            lengths: IoLengths::of(spec),
             outlets,
             state,
             input: Arc::new(Tensor::zero::<f32>(&spec.input)?),
-            under_way: None,
+            pending: Pending::new(index, IoLengths::of(spec)),
         };
         segment.run()?;
         Ok(segment)
@@ -225,27 +220,12 @@ fn check_shapes(graph: &TypedModel, spec: &SegmentSpec, outlets: Outlets) -> Tra
 
 impl Segment for CpuSegment {
     fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        let misfit = if self.under_way.is_some() {
-            Some("a run is under way already".to_owned())
-        } else {
-            self.lengths.host_misfit(&io)
-        };
-        match misfit {
-            Some(reason) => Err(RunError::new(self.index, reason, Some(io))),
-            None => {
-                self.under_way = Some(io);
-                Ok(())
-            }
-        }
+        self.pending.hold(io)
     }
 
     fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        let Some(mut io) = self.under_way.take() else {
-            return Err(RunError::new(self.index, "no run is under way", None));
-        };
-        match self.compute(&mut io) {
-            Ok(()) => Ok(io),
-            Err(error) => Err(RunError::new(self.index, one_line(&error), Some(io))),
-        }
+        let mut io = self.pending.release()?;
+        let done = self.compute(&mut io).map_err(|error| one_line(&error));
+        self.pending.ended(io, done)
     }
 }

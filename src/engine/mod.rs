@@ -33,6 +33,7 @@ pub mod native;
 pub mod offload;
 #[cfg(feature = "ort")]
 pub mod ort;
+mod pending;
 
 pub use buffer::{Buffer, DeviceBuffer};
 

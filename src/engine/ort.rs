@@ -12,6 +12,7 @@
 //! out; the library makes them anew each time.
 
 use super::bundle::{Bundle, SegmentSpec};
+use super::pending::Pending;
 use super::{
     Buffer, Engine, EngineError, IoLengths, RunError, Segment, SegmentIo, load_error, segment_spec,
 };
@@ -88,11 +89,9 @@ impl Engine for OrtEngine {
 /// A segment and its session.
 #[derive(Debug)]
 struct OrtSegment {
-    index: usize,
-    lengths: IoLengths,
     input: [i64; 4],
     session: Session,
-    under_way: Option<SegmentIo>,
+    pending: Pending,
 }
 
 fn text(error: impl ToString) -> String {
@@ -107,14 +106,13 @@ impl OrtSegment {
         }
         let session = session(onnx)?;
         check_ports(&session, spec)?;
+        let lengths = IoLengths::of(spec);
         let mut segment = Self {
-            index,
-            lengths: IoLengths::of(spec),
             input,
             session,
-            under_way: None,
+            pending: Pending::new(index, lengths),
         };
-        let mut io = segment.lengths.zeros();
+        let mut io = lengths.zeros();
         segment.compute(&mut io)?;
         Ok(segment)
     }
@@ -189,27 +187,12 @@ fn check_side(side: &str, found: &[Outlet], wanted: &[(&str, &[usize])]) -> Resu
 
 impl Segment for OrtSegment {
     fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        let misfit = if self.under_way.is_some() {
-            Some("a run is under way already".to_owned())
-        } else {
-            self.lengths.host_misfit(&io)
-        };
-        match misfit {
-            Some(reason) => Err(RunError::new(self.index, reason, Some(io))),
-            None => {
-                self.under_way = Some(io);
-                Ok(())
-            }
-        }
+        self.pending.hold(io)
     }
 
     fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        let Some(mut io) = self.under_way.take() else {
-            return Err(RunError::new(self.index, "no run is under way", None));
-        };
-        match self.compute(&mut io) {
-            Ok(()) => Ok(io),
-            Err(reason) => Err(RunError::new(self.index, one_line(&reason), Some(io))),
-        }
+        let mut io = self.pending.release()?;
+        let done = self.compute(&mut io).map_err(|reason| one_line(&reason));
+        self.pending.ended(io, done)
     }
 }

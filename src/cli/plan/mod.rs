@@ -301,7 +301,7 @@ impl Plan {
                 path: path.clone(),
                 reason,
             };
-            let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+            let text = changes::text(path).map_err(wrong)?;
             changes.take(&changes::read(&text).map_err(wrong)?);
         }
         Ok(changes)

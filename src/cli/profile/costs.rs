@@ -15,7 +15,7 @@ use crate::gates::{ExitPolicy, Gates, GatesError};
 use crate::pipeline::{self, SetupError, Stop};
 use crate::plan::cost::{CostError, Head};
 use crate::plan::search::{Goal, Method};
-use crate::plan::{ClockPoint, Space};
+use crate::plan::{ClockPoint, Space, changes};
 use crate::power::{Choice, PowerError, Root, Sampler, select};
 use crate::profile::point::Settings;
 use crate::profile::progress::{Progress, ProgressError};
@@ -268,7 +268,7 @@ fn leads(flags: &Profile) -> Result<Leads, Error> {
             path: path.clone(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let text = changes::text(path).map_err(wrong)?;
         leads.read(&text).map_err(wrong)?;
     }
     Ok(leads)

@@ -39,6 +39,7 @@ mod tests;
 pub use kernels::Isa;
 
 use super::bundle::{Bundle, SegmentSpec};
+use super::pending::Pending;
 use super::{
     Buffer, Engine, EngineError, IoLengths, RunError, Segment, SegmentIo, load_error, segment_spec,
 };
@@ -122,16 +123,13 @@ impl NativeEngine {
         };
         let plan = Network::read(self.kernels, onnx, input, &outputs).map_err(failed)?;
         let elements = |port: NamedShape<'_>| port.1.iter().product();
-        Ok(Box::new(NativeSegment {
-            index: 0,
-            lengths: IoLengths {
-                input: elements(input),
-                output: output.map(elements),
-                pooled: elements(pooled),
-            },
-            plan,
-            under_way: None,
-        }))
+        let lengths = IoLengths {
+            input: elements(input),
+            output: output.map(elements),
+            pooled: elements(pooled),
+        };
+        let pending = Pending::new(0, lengths);
+        Ok(Box::new(NativeSegment { plan, pending }))
     }
 
     /// Why it does not take the segment, if it does not; cheaper than loading.
@@ -153,12 +151,8 @@ impl NativeEngine {
     ) -> Result<NativeSegment, Refusal> {
         let (input, outputs) = ports(spec);
         let plan = Network::read(self.kernels, bytes, input, &outputs)?;
-        Ok(NativeSegment {
-            index,
-            lengths: IoLengths::of(spec),
-            plan,
-            under_way: None,
-        })
+        let pending = Pending::new(index, IoLengths::of(spec));
+        Ok(NativeSegment { plan, pending })
     }
 }
 
@@ -242,10 +236,8 @@ impl Network {
 /// A segment and its plan.
 #[derive(Debug)]
 pub(super) struct NativeSegment {
-    index: usize,
-    lengths: IoLengths,
     plan: Network,
-    under_way: Option<SegmentIo>,
+    pending: Pending,
 }
 
 impl NativeSegment {
@@ -264,27 +256,12 @@ impl NativeSegment {
 
 impl Segment for NativeSegment {
     fn enqueue(&mut self, io: SegmentIo) -> Result<(), RunError> {
-        let refused = if self.under_way.is_some() {
-            Some("a run is under way already".to_owned())
-        } else {
-            self.lengths.host_misfit(&io)
-        };
-        match refused {
-            Some(reason) => Err(RunError::new(self.index, reason, Some(io))),
-            None => {
-                self.under_way = Some(io);
-                Ok(())
-            }
-        }
+        self.pending.hold(io)
     }
 
     fn wait(&mut self) -> Result<SegmentIo, RunError> {
-        let Some(mut io) = self.under_way.take() else {
-            return Err(RunError::new(self.index, "no run is under way", None));
-        };
-        match self.compute(&mut io) {
-            Ok(()) => Ok(io),
-            Err(reason) => Err(RunError::new(self.index, reason, Some(io))),
-        }
+        let mut io = self.pending.release()?;
+        let done = self.compute(&mut io);
+        self.pending.ended(io, done)
     }
 }
